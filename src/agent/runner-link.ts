@@ -1,0 +1,154 @@
+/** The node's end of the socket to one runner: connects, greets, and says when the runner is gone or does not answer any more. */
+import { closeSync, openSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import type { Clock, Timer } from '../lib/clock.ts';
+import type { KnownExecution } from '../model/agent.ts';
+import { isAlive, type ProcessIdentity } from './identity.ts';
+import { runnerDirectory } from './paths.ts';
+import { encodeMessage, LineDecoder, type NodeMessage, PROTOCOL, type RunnerMessage, type SpawnKind } from './protocol.ts';
+
+export interface LinkEvents {
+  message(link: RunnerLink, message: RunnerMessage): void;
+  /** Its process is dead: its directory can be taken over. */
+  dead(link: RunnerLink): void;
+  /** It has not answered for PING_UNANSWERED_MAX pings. */
+  hung(link: RunnerLink): void;
+}
+
+export interface LinkTarget {
+  readonly dataDir: string;
+  readonly runner: string;
+  /** Asks for the process, which may still be on its way up; null: not yet known. */
+  readonly identity: () => ProcessIdentity | null;
+  /** The process has ended for certain (a child's exit was seen). */
+  readonly ended: () => boolean;
+  /** Gets no new runs: started by an earlier node, or speaks another protocol. */
+  readonly draining: boolean;
+}
+
+/** A runner is asked for a sign of life this often when it is silent. */
+export const PING_INTERVAL_MS = 10_000;
+/** A stopped process may be continued; after so many unanswered pings the runner is given up and its jobs are taken over. */
+export const PING_UNANSWERED_MAX = 6;
+const RETRY_MS = 20;
+
+export class RunnerLink {
+  readonly target: LinkTarget;
+  readonly #clock: Clock;
+  readonly #events: LinkEvents;
+  #socket: Socket | null = null;
+  #retry: Timer | null = null;
+  #ping: Timer | null = null;
+  #unanswered = 0;
+  #closed = false;
+  #greeting: (() => Extract<NodeMessage, { t: 'hello' }>) | null = null;
+  pid = 0;
+  epoch = 0;
+  spawn: SpawnKind = 'ffi';
+  /** hello and everything known have arrived. */
+  ready = false;
+  readonly known: KnownExecution[] = [];
+
+  constructor(target: LinkTarget, clock: Clock, events: LinkEvents) {
+    this.target = target;
+    this.#clock = clock;
+    this.#events = events;
+  }
+
+  get runner(): string {
+    return this.target.runner;
+  }
+
+  /** Keeps trying until it is connected or the process is dead. */
+  open(greeting: () => Extract<NodeMessage, { t: 'hello' }>): void {
+    this.#greeting = greeting;
+    this.#ping = this.#clock.setTimer(PING_INTERVAL_MS, () => this.#onPing());
+    this.#connect();
+  }
+
+  send(message: NodeMessage): void {
+    this.#socket?.write(encodeMessage(message));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#ping?.cancel();
+    this.#socket?.destroy();
+    this.#socket = null;
+  }
+
+  #connect(): void {
+    if (this.#closed) return;
+    if (this.#isDead()) return this.#die();
+    let directory: number;
+    try {
+      directory = openSync(runnerDirectory(this.target.dataDir, this.runner), 'r');
+    } catch {
+      return this.#again(); // no descriptor free just now
+    }
+    const decoder = new LineDecoder<RunnerMessage>();
+    // Through the directory's descriptor, because a socket's path may not exceed 108 bytes.
+    const socket = connect({ path: `/proc/self/fd/${directory}/sock` });
+    socket.on('connect', () => {
+      this.#socket = socket;
+      if (this.#greeting !== null) this.send(this.#greeting());
+    });
+    socket.on('data', (chunk: Buffer) => {
+      this.#unanswered = 0;
+      for (const message of decoder.push(chunk)) this.#receive(message);
+    });
+    // ENOENT and ECONNREFUSED: not listening yet, or dead; `close` follows and tells which.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      closeSync(directory);
+      this.#socket = null;
+      this.ready = false;
+      this.#again();
+    });
+  }
+
+  #again(): void {
+    if (this.#closed) return;
+    this.#retry = this.#clock.setTimer(RETRY_MS, () => this.#connect());
+  }
+
+  #receive(message: RunnerMessage): void {
+    if (this.#closed) return;
+    if (message.t === 'hello') {
+      this.pid = message.pid;
+      this.epoch = message.epoch;
+      this.spawn = message.spawn;
+      this.known.length = 0;
+    } else if (message.t === 'known' && !this.ready) {
+      this.known.push(...message.runs);
+    } else if (message.t === 'ready') {
+      this.ready = true;
+      this.#events.message(this, message);
+    } else {
+      this.#events.message(this, message);
+    }
+  }
+
+  #isDead(): boolean {
+    if (this.target.ended()) return true;
+    const identity = this.target.identity();
+    return identity !== null && !isAlive(identity);
+  }
+
+  #die(): void {
+    this.close();
+    this.#events.dead(this);
+  }
+
+  #onPing(): void {
+    this.#ping = this.#clock.setTimer(PING_INTERVAL_MS, () => this.#onPing());
+    this.#unanswered += 1;
+    if (this.#unanswered > PING_UNANSWERED_MAX) this.#events.hung(this);
+    else this.send({ t: 'ping' });
+  }
+}
+
+export function greetingOf(epoch: number, reaps: boolean): Extract<NodeMessage, { t: 'hello' }> {
+  return { t: 'hello', protocol: PROTOCOL, epoch, pid: process.pid, reaps };
+}

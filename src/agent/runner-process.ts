@@ -1,0 +1,75 @@
+/** Runner processes from the node's side: making their directory, starting them, and telling whether the one in a directory lives. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { isAlive, type ProcessIdentity } from './identity.ts';
+import { runnerDirectory, runnersDirectory } from './paths.ts';
+import type { RunnerOptions } from './protocol.ts';
+import { signal } from './runner/tree.ts';
+
+const MAIN = fileURLToPath(new URL('./runner/main.ts', import.meta.url));
+/** A runner handles small messages at a steady rate: a small young generation keeps it small without costing time. */
+const NODE_FLAGS = [...(process.env['BPROF']?['--cpu-prof','--cpu-prof-dir=/tmp/ag/prof']:[]),'--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'];
+const LOG_TAIL_BYTES = 2000;
+
+export interface FoundRunner {
+  readonly runner: string;
+  /** null: dead (or never came to life). */
+  readonly identity: ProcessIdentity | null;
+}
+
+export function startRunner(dataDir: string, options: RunnerOptions, modules: { clock: Clock; random: Random }): { runner: string; child: ChildProcess } {
+  const suffix = Math.floor(modules.random.float() * 36 ** 6).toString(36).padStart(6, '0');
+  const runner = `${modules.clock.now()}-${suffix}`;
+  const directory = runnerDirectory(dataDir, runner);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(join(directory, 'options.json'), JSON.stringify(options), { mode: 0o600 });
+  const log = openSync(join(directory, 'runner.log'), 'a', 0o600);
+  const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, '--data-dir', dataDir, '--runner', runner], {
+    detached: true,
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  return { runner, child };
+}
+
+/**
+ * Every runner directory there is. A directory without `runner.json` belongs to a runner that never got to serve anyone; it is renamed first,
+ * so that a process still on its way up finds its directory gone and ends.
+ */
+export function findRunners(dataDir: string): FoundRunner[] {
+  mkdirSync(runnersDirectory(dataDir), { recursive: true, mode: 0o700 });
+  const found: FoundRunner[] = [];
+  for (const name of readdirSync(runnersDirectory(dataDir)).sort()) {
+    const identity = readIdentity(dataDir, name);
+    if (identity !== null) found.push({ runner: name, identity: isAlive(identity) ? identity : null });
+    else found.push({ runner: condemn(dataDir, name), identity: null });
+  }
+  return found;
+}
+
+/** The last lines a dead runner wrote, for the node's log. */
+export function runnerLogTail(dataDir: string, runner: string): string {
+  const path = join(runnerDirectory(dataDir, runner), 'runner.log');
+  return existsSync(path) ? readFileSync(path, 'utf8').slice(-LOG_TAIL_BYTES) : '';
+}
+
+export function readIdentity(dataDir: string, runner: string): ProcessIdentity | null {
+  const path = join(runnerDirectory(dataDir, runner), 'runner.json');
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return null;
+  return JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity;
+}
+
+function condemn(dataDir: string, runner: string): string {
+  if (runner.endsWith('.dead')) return runner;
+  const dead = `${runner}.dead`;
+  rmSync(runnerDirectory(dataDir, dead), { recursive: true, force: true });
+  renameSync(runnerDirectory(dataDir, runner), runnerDirectory(dataDir, dead));
+  // Between the look and the renaming it may have come up after all. It serves nobody, so nothing is lost with it.
+  const identity = readIdentity(dataDir, dead);
+  if (identity !== null && isAlive(identity)) signal(identity.pid, 'SIGKILL');
+  return dead;
+}

@@ -1,0 +1,33 @@
+/**
+ * Process entry of the runner: `node main.ts --data-dir DIR --runner ID`. Its directory below DIR was made by the node that starts it and
+ * holds `options.json`. It writes `runner.json` (who it is) before it listens, so that the next node can tell whether it lives.
+ */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../../lib/clock.ts';
+import { identityOf } from '../identity.ts';
+import { runnerDirectory } from '../paths.ts';
+import type { RunnerOptions } from '../protocol.ts';
+import { Runner } from './runner.ts';
+
+function argument(name: string): string {
+  const value = process.argv[process.argv.indexOf(name) + 1];
+  if (!process.argv.includes(name) || value === undefined) throw new Error(`the runner needs ${name}`);
+  return value;
+}
+
+const dataDir = argument('--data-dir');
+const id = argument('--runner');
+const directory = runnerDirectory(dataDir, id);
+// Stopping the node (Ctrl-C, a stop of the whole service) must not stop the jobs' keeper; who wants it gone ends the jobs.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+const optionsPath = join(directory, 'options.json');
+const options = JSON.parse(readFileSync(optionsPath, 'utf8')) as RunnerOptions;
+const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock, () => {
+  // The journal is closed: a connection some executor still keeps open must not hold a runner that the next node would take for alive.
+  process.exit(0);
+});
+writeFileSync(join(directory, 'runner.json.new'), JSON.stringify({ ...identityOf(process.pid), protocol: options.protocol }), { mode: 0o600 });
+renameSync(join(directory, 'runner.json.new'), join(directory, 'runner.json'));
+await runner.listen();

@@ -1,0 +1,147 @@
+/**
+ * The runner's end of its socket. One node at a time: a newer connection's hello ends the older one, and nothing the older one still had in
+ * its buffer is heard, so a start that a dead node left in the socket cannot run beside its repetition by the next node.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { ExecutionEnded, ExecutionRefused, ExecutionStarted } from '../../model/agent.ts';
+import { BATCH_MAX, encodeMessage, LineDecoder, type NodeMessage, type RunnerMessage } from '../protocol.ts';
+
+export interface PeerEvents {
+  /** A node has connected; `send` its greeting. */
+  hello(message: Extract<NodeMessage, { t: 'hello' }>): void;
+  message(message: NodeMessage): void;
+  gone(): void;
+}
+
+export class Peer {
+  readonly #events: PeerEvents;
+  readonly #server: Server;
+  readonly #directoryFd: number;
+  #socket: Socket | null = null;
+  #congested = false;
+  #flushing = false;
+  #accepted: number[] = [];
+  #refused: ExecutionRefused[] = [];
+  #started: ExecutionStarted[] = [];
+  #ended: ExecutionEnded[] = [];
+
+  constructor(directory: string, events: PeerEvents) {
+    this.#events = events;
+    // A socket's path is limited to 108 bytes; through the directory's descriptor any data directory will do.
+    this.#directoryFd = openSync(directory, 'r');
+    this.#server = createServer((socket) => this.#connected(socket));
+  }
+
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(`/proc/self/fd/${this.#directoryFd}/sock`, () => resolve());
+    });
+  }
+
+  get attached(): boolean {
+    return this.#socket !== null;
+  }
+
+  send(message: RunnerMessage): void {
+    if (this.#socket === null) return;
+    this.#congested = !this.#socket.write(encodeMessage(message)) || this.#congested;
+  }
+
+  // These four are gathered: what happens in one turn of the loop goes out as one message each.
+  accepted(keys: readonly number[]): void {
+    this.#gather(() => this.#accepted.push(...keys));
+  }
+
+  refused(runs: readonly ExecutionRefused[]): void {
+    this.#gather(() => this.#refused.push(...runs));
+  }
+
+  started(run: ExecutionStarted): void {
+    this.#gather(() => this.#started.push(run));
+  }
+
+  ended(run: ExecutionEnded): void {
+    this.#gather(() => this.#ended.push(run));
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#socket?.destroy();
+    this.#socket = null;
+    closeSync(this.#directoryFd);
+  }
+
+  #gather(add: () => void): void {
+    // With nobody attached there is nobody to tell; the next hello is answered with everything.
+    if (this.#socket === null) return;
+    add();
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing || this.#congested) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  /** The order matters: accepted before started before ended. */
+  #flush(): void {
+    this.#flushList(this.#accepted, (keys) => ({ t: 'accepted', keys }));
+    this.#flushList(this.#refused, (runs) => ({ t: 'refused', runs }));
+    this.#flushList(this.#started, (runs) => ({ t: 'started', runs }));
+    this.#flushList(this.#ended, (runs) => ({ t: 'ended', runs }));
+  }
+
+  #flushList<Item>(list: Item[], message: (items: Item[]) => RunnerMessage): void {
+    while (list.length > 0 && !this.#congested) this.send(message(list.splice(0, BATCH_MAX)));
+  }
+
+  #connected(socket: Socket): void {
+    const decoder = new LineDecoder<NodeMessage>();
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        for (const message of decoder.push(chunk)) this.#receive(socket, message);
+      } catch (error) {
+        // Not a node, or one that has lost its mind: the connection goes, the runs stay.
+        socket.destroy(error as Error);
+      }
+    });
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      if (this.#socket !== socket) return;
+      this.#forget();
+      this.#events.gone();
+    });
+    socket.on('drain', () => {
+      if (this.#socket !== socket) return;
+      this.#congested = false;
+      this.#flushSoon();
+    });
+  }
+
+  #receive(socket: Socket, message: NodeMessage): void {
+    if (message.t === 'hello') {
+      const older = this.#socket;
+      this.#forget();
+      this.#socket = socket;
+      older?.destroy();
+      this.#events.hello(message);
+    } else if (socket === this.#socket) {
+      this.#events.message(message);
+    }
+  }
+
+  #forget(): void {
+    this.#socket = null;
+    this.#congested = false;
+    this.#accepted = [];
+    this.#refused = [];
+    this.#started = [];
+    this.#ended = [];
+  }
+}

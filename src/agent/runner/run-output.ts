@@ -1,0 +1,98 @@
+/** The output of a run as the runner handles it, whether a process writes its files or an executor of ours does. */
+import { constants, type FileHandle, mkdir, open } from 'node:fs/promises';
+import { isUtf8 } from 'node:buffer';
+import { dirname } from 'node:path';
+import type { OutputSink } from '../../executors/executor.ts';
+import { decodeTail, type LogLimits, type LogSummary, RunLog } from './run-log.ts';
+
+export interface RunOutput {
+  /** Looks for news; true: there was some. */
+  poll(nowUs: number): boolean;
+  finish(nowUs: number): LogSummary;
+}
+
+/**
+ * Output of an in-process executor. Up to `tailBytes` it stays in memory, because a file per short request would cost more than the request;
+ * what is longer, or not text, goes to the same files a process would have written. Short text is then found in the result's tail, whole.
+ */
+export class BufferedOutput implements RunOutput, OutputSink {
+  readonly #limits: LogLimits;
+  readonly #log: RunLog;
+  #parts: Uint8Array[] = [];
+  #length = 0;
+  #file: Promise<FileHandle | null> | null = null;
+  #writing: Promise<void> = Promise.resolve();
+  #dropped = 0;
+
+  constructor(limits: LogLimits, key: number) {
+    this.#limits = limits;
+    this.#log = new RunLog(limits, key);
+  }
+
+  write(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    this.#parts.push(chunk);
+    this.#length += chunk.length;
+    if (this.#file !== null || this.#length > this.#limits.tailBytes) this.#spill();
+  }
+
+  drained(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** To be awaited before `finish`: everything written is in its file, or stays in memory for good. */
+  async settle(): Promise<void> {
+    if (this.#file === null && this.#length > 0 && !isUtf8(Buffer.concat(this.#parts))) this.#spill();
+    await this.#writing;
+    const file = await this.#file;
+    await file?.close();
+  }
+
+  poll(nowUs: number): boolean {
+    return this.#file !== null && this.#log.poll(nowUs);
+  }
+
+  finish(nowUs: number): LogSummary {
+    if (this.#file === null) {
+      return { outputBytes: this.#length, logBytes: 0, tail: this.#length === 0 ? '' : decodeTail(Buffer.concat(this.#parts)) };
+    }
+    const summary = this.#log.finish(nowUs);
+    return { ...summary, outputBytes: summary.outputBytes + this.#dropped };
+  }
+
+  #spill(): void {
+    const bytes = this.#parts.length === 1 ? (this.#parts[0] as Uint8Array) : Buffer.concat(this.#parts);
+    this.#parts = [];
+    this.#length = 0;
+    this.#file ??= openAppending(this.#log.outPath);
+    this.#writing = this.#writing.then(() => this.#append(bytes));
+  }
+
+  /** Past the room on disk output is dropped and counted. */
+  async #append(bytes: Uint8Array): Promise<void> {
+    const file = await this.#file;
+    let written = 0;
+    try {
+      while (file !== null && file !== undefined && written < bytes.length) {
+        written += (await file.write(bytes, written)).bytesWritten;
+      }
+    } catch (error) {
+      if (!isNoRoom(error)) throw error;
+    }
+    this.#dropped += bytes.length - written;
+  }
+}
+
+async function openAppending(path: string): Promise<FileHandle | null> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    return await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o640);
+  } catch (error) {
+    if (isNoRoom(error)) return null;
+    throw error;
+  }
+}
+
+function isNoRoom(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '');
+}

@@ -1,0 +1,175 @@
+/** The executions a runner knows, and the one place where they begin and end: mark on disk first, word to the node after. */
+import type { Clock } from '../../lib/clock.ts';
+import { failpoint } from '../../lib/failpoint.ts';
+import type { KnownExecution } from '../../model/agent.ts';
+import { BOOT_ID } from '../identity.ts';
+import { ACKNOWLEDGED_MAX, type SpoolRecord, type StartMark } from '../spool.ts';
+import { removeCgroup } from './cgroup.ts';
+import type { Journal } from './journal.ts';
+import type { Peer } from './peer.ts';
+import { endOf, knownState, NO_OUTPUT, type Run, type Verdict } from './run.ts';
+
+export class RunTable {
+  readonly #clock: Clock;
+  readonly #peer: Peer;
+  readonly #onIdle: () => void;
+  readonly #runs = new Map<number, Run>();
+  readonly #live = new Map<number, Run>();
+  readonly #byPid = new Map<number, Run>();
+  readonly #acknowledged = new Set<number>();
+  /** Ends that found no room in the journal; tried again with every later one. */
+  readonly #unwritten = new Set<Run>();
+  #journal: Journal | null = null;
+  /** Highest epoch seen; starts of a lower one are refused. */
+  epoch = 0;
+  /** The attached node learns exits of processes whose runner died, and answers `watch`. */
+  nodeReaps = false;
+
+  constructor(clock: Clock, peer: Peer, onIdle: () => void) {
+    this.#clock = clock;
+    this.#peer = peer;
+    this.#onIdle = onIdle;
+  }
+
+  attach(journal: Journal): void {
+    this.#journal = journal;
+  }
+
+  get journal(): Journal {
+    if (this.#journal === null) throw new Error('the run table has no journal yet');
+    return this.#journal;
+  }
+
+  /** Accepted, started or ended, and not acknowledged. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  /** Started and not ended. */
+  get live(): ReadonlyMap<number, Run> {
+    return this.#live;
+  }
+
+  /** Not yet ended, queued ones included. */
+  get unfinished(): number {
+    return this.#unfinished;
+  }
+  #unfinished = 0;
+
+  get(key: number): Run | undefined {
+    return this.#runs.get(key);
+  }
+
+  isAcknowledged(key: number): boolean {
+    return this.#acknowledged.has(key);
+  }
+
+  byPid(pid: number): Run | undefined {
+    return this.#byPid.get(pid);
+  }
+
+  add(run: Run): void {
+    this.#runs.set(run.request.key, run);
+    if (run.ended === null) this.#unfinished += 1;
+  }
+
+  /** The run has a process (or is in flight): from here on it is watched. The mark is written by the caller, for a batch at once. */
+  begin(run: Run): void {
+    run.state = 'running';
+    this.#live.set(run.request.key, run);
+    if (run.pid !== null) this.#byPid.set(run.pid, run);
+    this.#peer.started({ key: run.request.key, startedAtUs: run.startedAtUs ?? 0, pid: run.pid });
+  }
+
+  /** Its exit has been taken: the number may belong to somebody else from now on. */
+  releasePid(run: Run): void {
+    if (run.pid !== null && this.#byPid.get(run.pid) === run) this.#byPid.delete(run.pid);
+  }
+
+  finish(run: Run, verdict: Verdict): void {
+    if (run.state === 'ended') return;
+    const nowUs = this.#clock.nowUs();
+    run.ended = endOf(run, verdict, run.output?.finish(nowUs) ?? NO_OUTPUT, nowUs);
+    run.state = 'ended';
+    this.#unfinished -= 1;
+    this.#live.delete(run.request.key);
+    this.releasePid(run);
+    this.#writeEnd(run);
+    failpoint('runner.end.written');
+    this.#peer.ended(run.ended);
+    if (run.cgroup !== null) removeCgroup(run.cgroup);
+    run.output = null;
+    run.abort = null;
+    if (this.#unfinished === 0) this.#onIdle();
+  }
+
+  acknowledge(keys: readonly number[]): void {
+    const known = keys.filter((key) => this.#runs.get(key)?.state === 'ended');
+    if (known.length === 0) return;
+    for (const key of known) {
+      this.#runs.delete(key);
+      this.remember(key);
+    }
+    // Without room it is delivered once more after a restart, which does no harm.
+    this.journal.append([{ r: 'ack', keys: known }]);
+    this.journal.compactIfLarge();
+    if (this.#runs.size === 0) this.#onIdle();
+  }
+
+  remember(key: number): void {
+    this.#acknowledged.add(key);
+    if (this.#acknowledged.size <= ACKNOWLEDGED_MAX) return;
+    for (const oldest of this.#acknowledged) {
+      this.#acknowledged.delete(oldest);
+      break;
+    }
+  }
+
+  /** What is known of one key: one state or none. */
+  stateOf(key: number): KnownExecution[] {
+    const run = this.#runs.get(key);
+    return run === undefined ? [] : [knownState(run)];
+  }
+
+  known(): KnownExecution[] {
+    return [...this.#runs.values()].map(knownState);
+  }
+
+  /** All that still matters, for rewriting the journal. */
+  *records(): Generator<SpoolRecord> {
+    yield { r: 'epoch', epoch: this.epoch };
+    yield { r: 'ack', keys: [...this.#acknowledged] };
+    for (const run of this.#runs.values()) yield* recordsOf(run);
+  }
+
+  #writeEnd(run: Run): void {
+    this.#unwritten.add(run);
+    for (const waiting of this.#unwritten) {
+      if (waiting.ended === null) continue;
+      // The tail can be read from the log again; the outcome can not.
+      const written = this.journal.append([{ r: 'end', ended: waiting.ended }]) || this.journal.append([{ r: 'end', ended: { ...waiting.ended, tail: '' } }]);
+      if (!written) break;
+      this.#unwritten.delete(waiting);
+    }
+    if (this.#peer.attached) this.journal.syncSoon();
+    else void this.journal.sync();
+  }
+}
+
+export function recordsOf(run: Run): SpoolRecord[] {
+  const { request, ended } = run;
+  // An ended run's configuration is of no use any more.
+  const records: SpoolRecord[] = [{ r: 'accept', run: ended === null ? request : { ...request, config: {} } }];
+  if (ended !== null) return [...records, { r: 'end', ended }];
+  const start = startMark(run);
+  if (start !== null) records.push(start);
+  if (run.ending !== null) records.push({ r: 'stop', key: request.key, reason: run.ending.reason, message: run.ending.message });
+  if (run.exitStatus !== null) records.push({ r: 'exit', key: request.key, status: run.exitStatus });
+  return records;
+}
+
+export function startMark(run: Run): StartMark | null {
+  if (run.startedAtUs === null) return null;
+  const { pid, startTicks, startedAtUs, cgroup } = run;
+  return { r: 'start', key: run.request.key, pid, startTicks, bootId: BOOT_ID, startedAtUs, cgroup };
+}

@@ -1,0 +1,66 @@
+/**
+ * The port for starting processes: posix_spawn through node:ffi, or child_process where that does not work. Either starts the process in
+ * its own session with exactly the given environment, its output appended to files, and no descriptor of ours.
+ */
+import { accessSync, constants, statSync } from 'node:fs';
+import type { SpawnKind } from '../protocol.ts';
+
+export interface SpawnRequest {
+  /** Resolved path; relative only if the job named it so, and then it counts from cwd. */
+  readonly program: string;
+  readonly words: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly cwd: string | null;
+  readonly stdin: Uint8Array | null;
+  /** Where a spawner without memory files may put `stdin` for a moment; must not exist. */
+  readonly stdinPath: string;
+  readonly outPath: string;
+  readonly errPath: string;
+}
+
+export type SpawnResult = { readonly kind: 'spawned'; readonly pid: number } | { readonly kind: 'failed'; /** "ENOENT" */ readonly code: string };
+
+export interface Spawner {
+  readonly kind: SpawnKind;
+  /** Calls `done` once, now or soon. */
+  spawn(request: SpawnRequest, done: (result: SpawnResult) => void): void;
+  /** Asks for exits right now instead of at the next signal. */
+  reap(): void;
+  close(): void;
+}
+
+/** Told of a dead process and its wait status. With ffi the process is still a zombie then, so a mark written here precedes the reaping. */
+export type ExitListener = (pid: number, status: number) => void;
+
+const PROGRAMS_CACHED_MAX = 1000;
+const programs = new Map<string, string>();
+
+/** Searches the job's own PATH, as execvp would; null: not found. A name with a slash is taken as it is. */
+export function resolveProgram(name: string, path: string): string | null {
+  if (name.includes('/')) return name;
+  const cacheKey = `${path}\0${name}`;
+  const cached = programs.get(cacheKey);
+  if (cached !== undefined) return cached;
+  for (const directory of path.split(':')) {
+    const candidate = `${directory === '' ? '.' : directory}/${name}`;
+    if (!isProgram(candidate)) continue;
+    if (programs.size >= PROGRAMS_CACHED_MAX) programs.clear();
+    programs.set(cacheKey, candidate);
+    return candidate;
+  }
+  return null;
+}
+
+/** A remembered program has moved or gone. */
+export function forgetPrograms(): void {
+  programs.clear();
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false; // the next directory of PATH
+  }
+}

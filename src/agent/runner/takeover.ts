@@ -1,0 +1,181 @@
+/**
+ * Takes the runs of dead runners: reads their journals, finds out what became of each run (the table of SEMANTICS §1.5), and makes the answer
+ * its own before the old journals go. Being interrupted anywhere and repeated gives the same answer.
+ */
+import { rmSync } from 'node:fs';
+import type { Clock } from '../../lib/clock.ts';
+import type { KnownExecution } from '../../model/agent.ts';
+import { planShell } from '../../executors/shell.ts';
+import { BOOT_ID, existence } from '../identity.ts';
+import { runnerDirectory } from '../paths.ts';
+import { type ProcessStat, TICKS_PER_SECOND, uptimeSeconds } from '../process-table.ts';
+import type { RunnerOptions } from '../protocol.ts';
+import { readSpool, type SpoolEntry, type SpoolState } from '../spool.ts';
+import { knownState, lost, newRun, type Run, type Verdict, verdictOfEnding, verdictOfExit } from './run.ts';
+import { type LogLimits, RunLog } from './run-log.ts';
+import { recordsOf, type RunTable } from './run-table.ts';
+import { ProcessTrees } from './tree.ts';
+import type { Watcher } from './watcher.ts';
+
+export interface TakeoverModules {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly options: RunnerOptions;
+  readonly table: RunTable;
+  readonly watcher: Watcher;
+  readonly logLimits: LogLimits;
+}
+
+export interface Takeover {
+  readonly known: readonly KnownExecution[];
+  /** Main processes whose exits only the node can learn. */
+  readonly pids: readonly number[];
+}
+
+/** Throws when the own journal has no room for what is taken; the old ones then stay, and the next try finds them. */
+export async function takeOver(runners: readonly string[], modules: TakeoverModules): Promise<Takeover> {
+  const { dataDir, table, watcher } = modules;
+  const directories = runners.map((runner) => runnerDirectory(dataDir, runner));
+  const state = merge(directories.map(readSpool));
+  table.epoch = Math.max(table.epoch, state.epoch);
+  for (const key of state.acknowledged) table.remember(key);
+  const entries = [...state.entries.values()].filter(({ run }) => table.get(run.key) === undefined && !state.acknowledged.has(run.key));
+  const verdicts = resolve(entries, modules);
+  const runs = entries.map((entry) => adopt(entry, verdicts.get(entry.run.key), modules));
+  const written = table.journal.append([
+    { r: 'epoch', epoch: table.epoch },
+    { r: 'ack', keys: [...state.acknowledged] },
+    ...runs.flatMap(recordsOf),
+  ]);
+  if (!written) throw new Error('no room on disk to take over the journal of an earlier runner');
+  for (const run of runs) {
+    table.add(run);
+    if (verdicts.get(run.request.key)?.kind === 'lives') table.begin(run);
+  }
+  // Ends are written by finish, so they come after the accept and start marks.
+  for (const run of runs) {
+    const verdict = verdicts.get(run.request.key);
+    if (run.ended === null && verdict !== undefined && verdict.kind === 'over') table.finish(run, verdict.verdict);
+  }
+  await table.journal.sync();
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+  const live = runs.filter((run) => run.ended === null);
+  for (const run of live) watcher.watch(run);
+  for (const [index, run] of runs.entries()) {
+    const { stop } = entries[index] as SpoolEntry;
+    if (run.ended === null && stop !== null) watcher.resumeEnding(run, stop.reason, stop.message);
+  }
+  return { known: runs.map(knownState), pids: live.filter((run) => run.adopted === 'asked').map((run) => run.pid as number) };
+}
+
+/** A takeover that was interrupted leaves one run in two journals: the one that knows more counts, and acknowledged is more than all. */
+function merge(states: readonly SpoolState[]): SpoolState {
+  const merged: SpoolState = { epoch: 0, entries: new Map(), acknowledged: new Set() };
+  for (const state of states) {
+    merged.epoch = Math.max(merged.epoch, state.epoch);
+    for (const key of state.acknowledged) merged.acknowledged.add(key);
+    for (const [key, entry] of state.entries) {
+      const other = merged.entries.get(key);
+      merged.entries.set(key, other === undefined ? entry : furthest(other, entry));
+    }
+  }
+  return merged;
+}
+
+function furthest(a: SpoolEntry, b: SpoolEntry): SpoolEntry {
+  return {
+    run: a.ended === null ? a.run : b.run,
+    start: a.start ?? b.start,
+    stop: a.stop ?? b.stop,
+    exitStatus: a.exitStatus ?? b.exitStatus,
+    ended: a.ended ?? b.ended,
+  };
+}
+
+type Resolution =
+  | { readonly kind: 'over'; readonly verdict: Verdict }
+  /** main null: only descendants live, the main process is gone or unknown. */
+  | { readonly kind: 'lives'; readonly main: ProcessStat | null; readonly asked: boolean };
+
+function resolve(entries: readonly SpoolEntry[], modules: TakeoverModules): Map<number, Resolution> {
+  const open = entries.filter((entry) => entry.ended === null);
+  const inFlight = (entry: SpoolEntry) => entry.start !== null && entry.start.pid === null;
+  const members = new ProcessTrees().members(
+    open.filter((entry) => !inFlight(entry)).map((entry) => rootOfEntry(entry)),
+    { environments: true },
+  );
+  const answers = new Map<number, Resolution>();
+  for (const entry of open) {
+    const alive = members.get(entry.run.key) ?? [];
+    answers.set(entry.run.key, inFlight(entry) ? { kind: 'over', verdict: lost('request_in_flight') } : resolveProcess(entry, alive, modules));
+  }
+  return answers;
+}
+
+function rootOfEntry(entry: SpoolEntry) {
+  const { run, start } = entry;
+  const sameBoot = start !== null && start.bootId === BOOT_ID;
+  return { key: run.key, id: run.id, pid: sameBoot ? start.pid : null, startTicks: sameBoot ? start.startTicks : 0 };
+}
+
+function resolveProcess(entry: SpoolEntry, alive: readonly ProcessStat[], modules: TakeoverModules): Resolution {
+  const { start, exitStatus } = entry;
+  const asked = modules.table.nodeReaps;
+  if (start !== null && start.pid !== null) {
+    const main = existence({ pid: start.pid, startTicks: start.startTicks, bootId: start.bootId });
+    // A zombie's status is still there for its parent, which is the node when the node lived on.
+    if (main === 'zombie' && asked) return { kind: 'lives', main: null, asked };
+    const mainStat = alive.find((stat) => stat.pid === start.pid) ?? null;
+    if (main === 'alive') return { kind: 'lives', main: mainStat, asked };
+  }
+  if (exitStatus !== null && alive.length === 0) {
+    return { kind: 'over', verdict: entry.stop === null ? verdictOfExit(exitStatus, [0]) : verdictOfEnding(entry.stop, exitStatus) };
+  }
+  if (alive.length === 0) return { kind: 'over', verdict: lost(start === null ? 'start_unknown' : 'supervisor_gone') };
+  // Without a start mark the main process is the leader of the session the spawner gave it.
+  const leader = alive.find((stat) => stat.session === stat.pid) ?? null;
+  if (start !== null) return { kind: 'lives', main: null, asked: false };
+  return { kind: 'lives', main: leader ?? (alive[0] as ProcessStat), asked: asked && leader !== null };
+}
+
+function adopt(entry: SpoolEntry, resolution: Resolution | undefined, modules: TakeoverModules): Run {
+  const run = newRun(entry.run);
+  if (entry.ended !== null || resolution === undefined) {
+    run.state = 'ended';
+    run.ended = entry.ended;
+    run.startedAtUs = entry.ended?.startedAtUs ?? null;
+    return run;
+  }
+  const { start } = entry;
+  run.state = 'running';
+  run.startedAtUs = start?.startedAtUs ?? null;
+  run.pid = start?.pid ?? null;
+  run.startTicks = start?.startTicks ?? 0;
+  run.exitStatus = entry.exitStatus;
+  run.exited = entry.exitStatus !== null;
+  run.cgroup = start?.cgroup ?? null;
+  run.adopted = resolution.kind === 'lives' && resolution.asked ? 'asked' : 'blind';
+  if (resolution.kind === 'lives' && start === null && resolution.main !== null) {
+    run.pid = resolution.main.pid;
+    run.startTicks = resolution.main.startTicks;
+    run.startedAtUs = modules.clock.nowUs() - Math.round((uptimeSeconds() - run.startTicks / TICKS_PER_SECOND) * 1_000_000);
+  }
+  resumeLimits(run, resolution, modules);
+  return run;
+}
+
+/** Its limits go on counting from its start; the machine's uptime tells how long ago that was, whatever the wall clock did meanwhile. */
+function resumeLimits(run: Run, resolution: Resolution, { options, clock, logLimits }: TakeoverModules): void {
+  const log = new RunLog(logLimits, run.request.key);
+  log.resume();
+  run.output = log;
+  if (resolution.kind !== 'lives') return;
+  const planned = planShell(run.request, { node: options.node, base: options.baseEnvironment });
+  if (planned.kind !== 'plan') return;
+  run.successCodes = planned.plan.successCodes;
+  run.memLimitBytes = planned.plan.memLimitBytes;
+  run.timeoutMs = planned.plan.timeoutMs;
+  if (run.timeoutMs === null) return;
+  const elapsedMs = (uptimeSeconds() - run.startTicks / TICKS_PER_SECOND) * 1000;
+  run.deadline = clock.monotonic() + run.timeoutMs - elapsedMs;
+}

@@ -1,0 +1,86 @@
+/**
+ * Which processes belong to which execution: by process group, session, descent, or the BELFRY_EXECUTION_ID they were started with. What
+ * leaves all four (new session, re-parented, and an environment wiped before exec) is found only through a cgroup.
+ */
+import { allProcesses, executionIdOf, isDead, type ProcessStat } from '../process-table.ts';
+
+export interface TreeRoot {
+  readonly key: number;
+  readonly id: string;
+  /** The main process, also after its death: its number still names group and session. null: unknown. */
+  readonly pid: number | null;
+  /** No member is older. */
+  readonly startTicks: number;
+}
+
+/** Looks at /proc; remembers environments, which cost most to read and which a process cannot take back. */
+export class ProcessTrees {
+  readonly #environments = new Map<number, { startTicks: number; id: string | null }>();
+
+  /** Living members of each tree now. `environments: false` is for polling: it skips the search for those who left group and descent. */
+  members(roots: readonly TreeRoot[], options: { environments: boolean }): Map<number, ProcessStat[]> {
+    const processes = new Map(allProcesses().map((stat) => [stat.pid, stat]));
+    const found = new Map<number, ProcessStat[]>(roots.map((root) => [root.key, []]));
+    const owner = this.#ownerOf(roots, processes, options.environments);
+    for (const stat of processes.values()) {
+      if (isDead(stat) || stat.pid === process.pid) continue;
+      const root = owner(stat);
+      if (root !== null) found.get(root.key)?.push(stat);
+    }
+    if (options.environments) this.#forgetGone(processes);
+    return found;
+  }
+
+  #ownerOf(roots: readonly TreeRoot[], processes: ReadonlyMap<number, ProcessStat>, environments: boolean) {
+    const byPid = new Map<number, TreeRoot>();
+    const byId = new Map<string, TreeRoot>();
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const root of roots) {
+      if (root.pid !== null) byPid.set(root.pid, root);
+      byId.set(root.id, root);
+      oldest = Math.min(oldest, root.startTicks);
+    }
+    const known = new Map<number, TreeRoot | null>();
+    const owner = (stat: ProcessStat): TreeRoot | null => {
+      const before = known.get(stat.pid);
+      if (before !== undefined) return before;
+      known.set(stat.pid, null);
+      if (stat.startTicks < oldest) return null;
+      const direct = byPid.get(stat.pid) ?? byPid.get(stat.session) ?? byPid.get(stat.group);
+      let root = direct !== undefined && stat.startTicks >= direct.startTicks ? direct : null;
+      const parent = processes.get(stat.parent);
+      if (root === null && parent !== undefined && parent.pid > 1) root = owner(parent);
+      if (root === null && environments) root = this.#byEnvironment(stat, byId);
+      known.set(stat.pid, root);
+      return root;
+    };
+    return owner;
+  }
+
+  #byEnvironment(stat: ProcessStat, byId: ReadonlyMap<string, TreeRoot>): TreeRoot | null {
+    let entry = this.#environments.get(stat.pid);
+    // A process without an id may still be about to exec; one with an id keeps it for us even if it wipes it later.
+    if (entry === undefined || entry.startTicks !== stat.startTicks || entry.id === null) {
+      entry = { startTicks: stat.startTicks, id: executionIdOf(stat.pid) };
+      this.#environments.set(stat.pid, entry);
+    }
+    return entry.id === null ? null : (byId.get(entry.id) ?? null);
+  }
+
+  #forgetGone(processes: ReadonlyMap<number, ProcessStat>): void {
+    for (const [pid, entry] of this.#environments) {
+      if (processes.get(pid)?.startTicks !== entry.startTicks) this.#environments.delete(pid);
+    }
+  }
+}
+
+/** Signals a process, a group (negative) or nobody: a target that has just gone is no error. */
+export function signal(target: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(target, name);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // EPERM: a set-user-id program of the job that this node may not signal; the sweep keeps seeing it and says so by not ending.
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The durable record of one runner: what it accepted, started and ended, and what the node has acknowledged. Lines of `crc json`;
+ * a line that does not check ends the reading there (a torn tail after a power cut), because nothing after it was ever promised.
+ */
+import { crc32 } from 'node:zlib';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecutionEnded, StartRequest, StopRequest } from '../model/agent.ts';
+
+export type SpoolRecord =
+  | { readonly r: 'open'; readonly version: 1; readonly runner: string }
+  | { readonly r: 'epoch'; readonly epoch: number }
+  | { readonly r: 'accept'; readonly run: StartRequest }
+  | StartMark
+  | StopMark
+  /** The main process is dead with this wait status, but its tree is still being ended. */
+  | { readonly r: 'exit'; readonly key: number; readonly status: number }
+  | { readonly r: 'end'; readonly ended: ExecutionEnded }
+  | { readonly r: 'ack'; readonly keys: readonly number[] };
+
+/** A process (or, with pid null, an in-process run) has begun. */
+export interface StartMark {
+  readonly r: 'start';
+  readonly key: number;
+  readonly pid: number | null;
+  readonly startTicks: number;
+  readonly bootId: string;
+  readonly startedAtUs: number;
+  readonly cgroup: string | null;
+}
+
+/** Its end has been ordered: whatever the processes exit with, this is why. */
+export interface StopMark {
+  readonly r: 'stop';
+  readonly key: number;
+  readonly reason: EndingReason;
+  readonly message: string;
+}
+
+export type EndingReason = StopRequest['reason'] | 'timeout' | 'memory';
+
+/** What the records of one execution add up to. */
+export interface SpoolEntry {
+  readonly run: StartRequest;
+  start: StartMark | null;
+  stop: StopMark | null;
+  exitStatus: number | null;
+  ended: ExecutionEnded | null;
+}
+
+export interface SpoolState {
+  epoch: number;
+  /** Accepted and not yet acknowledged, by key. */
+  readonly entries: Map<number, SpoolEntry>;
+  /** Acknowledged keys, oldest first: a start of one of these must not start again. */
+  readonly acknowledged: Set<number>;
+}
+
+/** Acknowledged keys remembered against a repeated start. A leader repeats within seconds; this is minutes at full speed. */
+export const ACKNOWLEDGED_MAX = 20_000;
+
+export function spoolPath(directory: string): string {
+  return join(directory, 'journal');
+}
+
+export function encodeRecord(record: SpoolRecord): string {
+  const json = JSON.stringify(record);
+  return `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`;
+}
+
+/** Reads what a (dead) runner left. A missing file is an empty spool: that runner accepted nothing. */
+export function readSpool(directory: string): SpoolState {
+  const state = emptySpool();
+  const path = spoolPath(directory);
+  if (!existsSync(path)) return state;
+  const bytes = readFileSync(path);
+  let from = 0;
+  while (from < bytes.length) {
+    const end = bytes.indexOf(10, from);
+    if (end < 0) break;
+    const record = decodeRecord(bytes.toString('utf8', from, end));
+    if (record === null) break;
+    applyRecord(state, record);
+    from = end + 1;
+  }
+  return state;
+}
+
+export function emptySpool(): SpoolState {
+  return { epoch: 0, entries: new Map(), acknowledged: new Set() };
+}
+
+/** null: torn or damaged. */
+export function decodeRecord(line: string): SpoolRecord | null {
+  const json = line.slice(9);
+  if (line[8] !== ' ' || crc32(json).toString(16).padStart(8, '0') !== line.slice(0, 8)) return null;
+  return JSON.parse(json) as SpoolRecord;
+}
+
+/** Records may repeat (a takeover that was itself interrupted): the furthest state wins. */
+export function applyRecord(state: SpoolState, record: SpoolRecord): void {
+  switch (record.r) {
+    case 'open':
+      return;
+    case 'epoch':
+      state.epoch = Math.max(state.epoch, record.epoch);
+      return;
+    case 'accept':
+      if (!state.entries.has(record.run.key) && !state.acknowledged.has(record.run.key)) {
+        state.entries.set(record.run.key, { run: record.run, start: null, stop: null, exitStatus: null, ended: null });
+      }
+      return;
+    case 'start': {
+      const entry = state.entries.get(record.key);
+      if (entry !== undefined) entry.start = record;
+      return;
+    }
+    case 'stop': {
+      const entry = state.entries.get(record.key);
+      if (entry !== undefined) entry.stop = record;
+      return;
+    }
+    case 'exit': {
+      const entry = state.entries.get(record.key);
+      if (entry !== undefined) entry.exitStatus = record.status;
+      return;
+    }
+    case 'end': {
+      const entry = state.entries.get(record.ended.key);
+      if (entry !== undefined) entry.ended = record.ended;
+      return;
+    }
+    case 'ack':
+      for (const key of record.keys) acknowledge(state, key);
+      return;
+  }
+}
+
+function acknowledge(state: SpoolState, key: number): void {
+  state.entries.delete(key);
+  state.acknowledged.add(key);
+  if (state.acknowledged.size > ACKNOWLEDGED_MAX) {
+    for (const oldest of state.acknowledged) {
+      state.acknowledged.delete(oldest);
+      if (state.acknowledged.size <= ACKNOWLEDGED_MAX) break;
+    }
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Makes this process the one that inherits orphans below it, and asks for their exits by pid. Never `waitpid(-1)`: that would take the exits of
+ * Node's own children, whose `exit` events then never come. Only two calls go through node:ffi here, with one fixed buffer.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { isDead, readProcess } from './process-table.ts';
+
+export interface Subreaper {
+  /** The wait status of a dead child; 'alive': not yet; null: it is no child of this process (any more). */
+  reap(pid: number): number | 'alive' | null;
+}
+
+const PR_SET_CHILD_SUBREAPER = 36;
+const WNOHANG = 1;
+
+/** Call once, at the node's start. null: node:ffi is missing or does not work, and exits of a dead runner's jobs stay unknown. */
+export function becomeSubreaper(): Subreaper | null {
+  if (process.platform !== 'linux') return null;
+  try {
+    const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi') & { getRawPointer(buffer: ArrayBuffer): bigint };
+    const { functions } = ffi.dlopen(null, {
+      getpid: { return: 'i32', arguments: [] },
+      prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
+      waitpid: { return: 'i32', arguments: ['i32', 'pointer', 'i32'] },
+    });
+    const memory = new ArrayBuffer(4096);
+    const status = new Int32Array(memory);
+    const address = ffi.getRawPointer(memory);
+    if (functions.getpid() !== process.pid || functions.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) !== 0) return null;
+    return {
+      reap(pid) {
+        if (pid <= 0) return null;
+        const answer = functions.waitpid(pid, address, WNOHANG);
+        if (answer === 0) return 'alive';
+        return answer === pid ? (status[0] as number) : null;
+      },
+    };
+  } catch {
+    return null; // see above
+  }
+}
+
+/** A zombie nobody asked for is taken away after it was seen twice, this far apart: Node takes its own children within milliseconds. */
+const STRAY_INTERVAL_MS = 5000;
+
+/** Reaps on behalf of runners, and clears away orphans nobody asks about (also as PID 1). */
+export class Reaping {
+  readonly #reaper: Subreaper;
+  readonly #clock: Clock;
+  readonly #watched = new Map<number, (status: number | null) => void>();
+  readonly #onSignal = () => this.#look();
+  #strays = new Map<number, number>();
+  #holds = 0;
+  #timer: Timer;
+  #pollTimer: Timer | null = null;
+
+  constructor(reaper: Subreaper, clock: Clock) {
+    this.#reaper = reaper;
+    this.#clock = clock;
+    this.#timer = clock.setTimer(STRAY_INTERVAL_MS, () => void this.#clearStrays());
+    process.on('SIGCHLD', this.#onSignal);
+  }
+
+  /** Calls `tell` once: with the wait status when the child has died, or null when the pid is no child of this process. */
+  watch(pid: number, tell: (status: number | null) => void): void {
+    this.#watched.set(pid, tell);
+    this.#look();
+  }
+
+  /** While held no stray is cleared: it may be a job that a new runner is about to ask for. */
+  hold(): void {
+    this.#holds += 1;
+  }
+
+  release(): void {
+    this.#holds -= 1;
+    this.#strays.clear();
+  }
+
+  close(): void {
+    process.off('SIGCHLD', this.#onSignal);
+    this.#timer.cancel();
+    this.#pollTimer?.cancel();
+  }
+
+  #look(): void {
+    for (const [pid, tell] of this.#watched) {
+      const status = this.#reaper.reap(pid);
+      if (status === 'alive') continue;
+      this.#watched.delete(pid);
+      tell(status);
+    }
+    this.#pollTimer?.cancel();
+    // Signals merge; asking again bounds the delay.
+    this.#pollTimer = this.#watched.size === 0 ? null : this.#clock.setTimer(250, this.#onSignal);
+  }
+
+  async #clearStrays(): Promise<void> {
+    // After a pause of the whole process Node's own exits must be handled before anything here looks.
+    await this.#clock.yield();
+    const seen = new Map<number, number>();
+    if (this.#holds === 0) {
+      for (const stat of zombieChildren()) {
+        if (this.#watched.has(stat.pid)) continue;
+        if (this.#strays.get(stat.pid) === stat.startTicks) this.#reaper.reap(stat.pid);
+        else seen.set(stat.pid, stat.startTicks);
+      }
+    }
+    this.#strays = seen;
+    this.#timer.cancel();
+    this.#timer = this.#clock.setTimer(STRAY_INTERVAL_MS, () => void this.#clearStrays());
+  }
+}
+
+function zombieChildren() {
+  const pids: number[] = [];
+  for (const task of readdirSync('/proc/self/task')) pids.push(...childrenOf(task));
+  return pids.flatMap((pid) => {
+    const stat = readProcess(pid);
+    return stat !== null && isDead(stat) ? [stat] : [];
+  });
+}
+
+function childrenOf(task: string): number[] {
+  try {
+    return readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return []; // a thread that has just ended
+  }
+}

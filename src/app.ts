@@ -1,0 +1,282 @@
+/**
+ * The composition root: configuration → a running node. The only file that names every adapter. Order matters: the data directory's lock
+ * first, then the store, the epoch, the agent, the leader, and the API last, so that nothing answers before it is true.
+ */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import { Agent } from './agent/agent.ts';
+import { openLog, removeLog } from './agent/logs.ts';
+import { becomeSubreaper } from './agent/subreaper.ts';
+import type { RunningNode } from './cli/agent.ts';
+import { preview } from './core/schedule/index.ts';
+import { createHttpApp, type HttpOptions } from './http/app.ts';
+import { type Credentials, parseCredentials } from './http/credentials.ts';
+import type { Services } from './http/services.ts';
+import { systemClock as clock } from './lib/clock.ts';
+import type { Log } from './lib/log.ts';
+import { systemRandom } from './lib/random.ts';
+import { Scope } from './lib/scope.ts';
+import { isLoopback } from './model/address.ts';
+import type { ExecutionEnded } from './model/agent.ts';
+import type { Config } from './model/config.ts';
+import { AppError } from './model/errors.ts';
+import type { BelfryEvent, Emit } from './model/events.ts';
+import { createFilesProcessor } from './processors/files.ts';
+import { createLogProcessor } from './processors/log.ts';
+import { applyProcessors } from './processors/processing.ts';
+import { logEvent } from './server/event-log.ts';
+import { executionId } from './server/identity.ts';
+import { leaderOptions } from './server/leader-options.ts';
+import { type Leader, startLeader } from './server/leader.ts';
+import type { LiveRun } from './server/live.ts';
+import { Metrics } from './server/metrics.ts';
+import type { LogSlice } from './server/runs.ts';
+import { NodeStatus } from './server/node-status.ts';
+import { leaderServices } from './server/services.ts';
+import { endNode, Stopping } from './server/shutdown.ts';
+import { openDataDirectory } from './store/data-directory.ts';
+import type { Database } from './store/database.ts';
+import { claimLeadership } from './store/leadership.ts';
+import { GET_META, putMeta } from './store/meta.ts';
+import { migrate } from './store/migrations.ts';
+import { DiskReserve, type DiskState } from './store/reserve.ts';
+import { openRqlite } from './store/rqlite/database.ts';
+import { openSqlite } from './store/sqlite.ts';
+
+/** Version of the program, from package.json. */
+const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+const DISK_LOOK_MS = 1_000;
+
+/** Starts a node. Throws AppError for what a person must be told before anything runs. */
+export async function startNode(config: Config, log: Log): Promise<RunningNode> {
+  const credentials = readCredentials(config, log);
+  refuseOpenPort(config, credentials, log);
+  const scope = new Scope(clock);
+  try {
+    return await start(config, log, scope, credentials);
+  } catch (error) {
+    await scope.close();
+    throw error;
+  }
+}
+
+async function start(config: Config, log: Log, scope: Scope, credentials: Credentials | null): Promise<RunningNode> {
+  const name = config.nodeName === '' ? hostname() : config.nodeName;
+  const directory = openDataDirectory(config.dataDir, clock);
+  scope.defer(() => directory.close());
+  const store = openStore(config, directory.databasePath);
+  scope.defer(() => store.database.close());
+  await migrate(store.database);
+  const epoch = await claimLeadership(store.database, name);
+  const zone = await zoneOf(store.database, config);
+  const stopping = new Stopping();
+  let metrics: Metrics | undefined;
+  const emit = (event: BelfryEvent) => {
+    metrics?.count(event);
+    logEvent(log, event);
+  };
+  const disk = await watchDisk(store.reserve, scope, emit);
+  const agent = openAgent(config, directory.path, name, log);
+  scope.defer(() => agent.close());
+  const leader = await startLeader(leaderOptions(config, name, epoch, zone.used), {
+    database: store.database,
+    agent,
+    clock,
+    random: systemRandom,
+    emit,
+    scope,
+    process: processOutput(directory.path, name, emit),
+    readLog: (key, from, limit) => Promise.resolve(readSlice(directory.path, key, from, limit)),
+    removeLog: (key) => Promise.resolve(removeLog(directory.path, key)),
+    mayLaunch: () => disk() === 'ok',
+    fail: (error) => stopping.fail(error),
+  });
+  scope.defer(() => leader.close());
+  metrics = new Metrics({
+    counts: leader.counts,
+    jobs: () => leader.jobs.count,
+    scheduled: () => leader.scheduler.size,
+    diskOk: () => disk() === 'ok',
+  });
+  const node = new NodeStatus({ config, name, version: VERSION }, { leader, metrics, disk, agent, zone, leave: () => stopping.ask() });
+  const app = createHttpApp(httpOptions(config, name, credentials, log), {
+    ...leaderServices(leader, { clock }),
+    node,
+    preview: async (request) => preview(request, { nowMs: clock.now(), defaultZone: zone.used, calendarsByName: await calendarsOf(leader) }),
+  } satisfies Services);
+  const address = await listen(app, config);
+  node.listensAt(address);
+  scope.defer(() => app.close());
+  scope.onFailure((error) => stopping.fail(error));
+  return {
+    address,
+    stop: () => stopping.ask(),
+    ended: stopping.asked.then(() => endNode(config, log, scope, { agent, leader, stopping, clock })),
+  };
+}
+
+function openStore(config: Config, path: string): { database: Database; reserve: DiskReserve | null } {
+  if (config.storeUrl !== null) return { database: openRqlite({ url: config.storeUrl }), reserve: null };
+  const database = openSqlite(path, { clock });
+  return { database, reserve: new DiskReserve(database, { bytes: config.diskReserveBytes, freeBytesMin: config.diskReserveBytes }) };
+}
+
+/** The zone of schedules without one: the option, else the one stored at first start, else the host's. */
+async function zoneOf(database: Database, config: Config): Promise<{ used: string; host: string }> {
+  const host = Temporal.Now.timeZoneId();
+  const [row] = await database.read('linearizable', GET_META, ['timezone']);
+  const stored = row?.['value'] as string | undefined;
+  const used = config.timezone ?? stored ?? host;
+  if (used !== stored) await database.write([putMeta('timezone', used)]);
+  return { used, host };
+}
+
+/** Looks at the disk each second; answers what it last saw. */
+async function watchDisk(reserve: DiskReserve | null, scope: Scope, emit: Emit): Promise<() => DiskState> {
+  if (reserve === null) return () => 'ok';
+  let seen = await reserve.check();
+  if (seen !== 'ok') emit({ kind: 'disk', state: seen });
+  scope.spawn(async (signal) => {
+    while (!signal.aborted) {
+      await scope.sleep(DISK_LOOK_MS);
+      const state = await reserve.check();
+      if (state !== seen) emit({ kind: 'disk', state });
+      seen = state;
+    }
+  });
+  return () => seen;
+}
+
+function openAgent(config: Config, dataDir: string, node: string, log: Log): Agent {
+  return new Agent(
+    {
+      dataDir,
+      node,
+      outputBytesMax: config.logBytesPerRun,
+      tailBytes: config.outputTailBytes,
+      spawn: config.spawn,
+      cgroups: config.cgroups,
+      jobEnvironmentNames: config.jobEnv,
+    },
+    { clock, random: systemRandom, log, reaper: becomeSubreaper() },
+  );
+}
+
+const PROCESSORS = new Map(
+  [createLogProcessor({ stdout: process.stdout, stderr: process.stderr }), createFilesProcessor()].map((one) => [one.name, one]),
+);
+
+/** A job's processors over an ended execution; what they say went wrong is an event, never a failure of the run. */
+function processOutput(dataDir: string, node: string, emit: Emit): (run: LiveRun, ended: ExecutionEnded) => Promise<string> {
+  return async (run, ended) => {
+    const execution = {
+      id: executionId(run.key, node),
+      key: run.key,
+      job: run.job.name,
+      node,
+      success: ended.outcome === 'succeeded',
+      group: run.group,
+      attempt: run.attempt,
+      startedAtUs: ended.startedAtUs,
+      finishedAtUs: ended.finishedAtUs,
+      output: ended.tail,
+    };
+    const context = { clock, signal: NEVER_ABORTED, openLog: () => logBytes(dataDir, run.key) };
+    const { output, problems } = await applyProcessors(execution, run.job.definition.processors, PROCESSORS, context);
+    for (const problem of problems) emit({ kind: 'processor_problem', job: run.job.name, problem });
+    return output;
+  };
+}
+
+const NEVER_ABORTED = new AbortController().signal;
+const LOG_PIECE_BYTES = 256 * 1024;
+
+/** The whole kept log, piece by piece. */
+async function* logBytes(dataDir: string, key: number): AsyncGenerator<Uint8Array> {
+  const log = openLog(dataDir, key);
+  if (log === null) return;
+  for (let at = log.firstKeptByte; at < log.totalBytes; ) {
+    const { bytes, from } = log.read(at, LOG_PIECE_BYTES);
+    if (bytes.length === 0) return;
+    yield bytes;
+    at = from + bytes.length;
+    await clock.yield();
+  }
+}
+
+/** A slice of a log on this disk; a negative `from` counts from the end. */
+function readSlice(dataDir: string, key: number, from: number, limit: number): LogSlice | null {
+  const log = openLog(dataDir, key);
+  if (log === null) return null;
+  const start = from < 0 ? Math.max(0, log.totalBytes + from) : from;
+  const read = log.read(start, limit);
+  return { ...read, totalBytes: log.totalBytes, firstKeptByte: log.firstKeptByte };
+}
+
+async function calendarsOf(leader: Leader) {
+  return new Map((await leader.calendars.list()).map((calendar) => [calendar.name, calendar]));
+}
+
+function httpOptions(config: Config, name: string, credentials: Credentials | null, log: Log): HttpOptions {
+  const tls = config.tlsCert !== null && config.tlsKey !== null ? { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) } : null;
+  return {
+    bodyBytesMax: config.maxBodyBytes,
+    restoreBytesMax: config.maxRestoreBodyBytes,
+    hosts: [name, hostname(), ...config.allowedHosts],
+    credentials,
+    tls,
+    ui: config.ui,
+    prometheus: config.enablePrometheus,
+    clock,
+    onError: (error, route) => log.error({ err: error, route }, 'a request failed unexpectedly'),
+  };
+}
+
+/** Throws AppError when a credentials file cannot be read or means nothing. */
+function readCredentials(config: Config, log: Log): Credentials | null {
+  const { authBasicFile, authTokenFile } = config;
+  if (authBasicFile === null && authTokenFile === null) return null;
+  const parsed = parseCredentials({
+    ...(authBasicFile === null ? {} : { basic: readSecret(authBasicFile, 'auth-basic-file') }),
+    ...(authTokenFile === null ? {} : { tokens: readSecret(authTokenFile, 'auth-token-file') }),
+  });
+  if (!parsed.ok) throw new AppError('invalid', parsed.message, { field: 'auth-basic-file' });
+  for (const warning of parsed.warnings) log.warn(warning);
+  return parsed.credentials;
+}
+
+function readSecret(path: string, option: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new AppError('invalid', `--${option}: ${path} cannot be read`, { field: option, remedy: 'name a file this user can read', cause: error });
+  }
+}
+
+/** DESIGN §6: what is reachable from elsewhere needs credentials; TLS is none. */
+function refuseOpenPort(config: Config, credentials: Credentials | null, log: Log): void {
+  if (isLoopback(config.httpAddr)) return;
+  if (credentials === null && !config.insecureHttp) {
+    throw new AppError('forbidden', `--http-addr ${config.httpAddr.host}:${config.httpAddr.port} can be reached from other machines, and the API can run any command`, {
+      field: 'http-addr',
+      remedy: 'give --auth-basic-file or --auth-token-file, or listen on 127.0.0.1, or say --insecure-http',
+    });
+  }
+  if (config.tlsCert === null) log.warn('the API listens beyond this machine without TLS: credentials and jobs can be read on the way');
+}
+
+async function listen(app: FastifyInstance, config: Config): Promise<{ host: string; port: number }> {
+  const { host, port } = config.httpAddr;
+  try {
+    await app.listen({ host: host === '' ? '::' : host, port });
+  } catch (error) {
+    throw new AppError('unavailable', `cannot listen on ${host}:${port}: ${(error as Error).message}`, {
+      field: 'http-addr',
+      remedy: 'another process may have the port: give another --http-addr, for example 127.0.0.1:18080',
+      cause: error,
+    });
+  }
+  const bound = app.server.address();
+  return typeof bound === 'object' && bound !== null ? { host: bound.address, port: bound.port } : { host, port };
+}

@@ -1,0 +1,229 @@
+// The tree of commands: which words there are, their help, and what each calls. Commands are loaded when called, so that help is quick.
+import { Command, CommanderError } from 'commander';
+import type { StartNode } from './agent.ts';
+import { optionsHelp } from './options-help.ts';
+import type { Preview } from './schedule-explain.ts';
+import { EXIT, sayError, sayProblems, type Terminal } from './terminal.ts';
+
+/** What main.ts hands in: everything the CLI must not import itself. Loaded on first use. */
+export interface CliServices {
+  readonly version: string;
+  readonly startNode: () => Promise<StartNode>;
+  readonly preview: () => Promise<Preview>;
+  readonly backup: () => Promise<BackupCommands>;
+}
+
+/** src/cli/backup.ts. Each resolves to the exit code. */
+export interface BackupCommands {
+  readonly runBackupCreate: (options: { dataDir: string; file: string | null }) => Promise<number>;
+  readonly runBackupVerify: (options: { file: string }) => Promise<number>;
+  readonly runBackupRestore: (options: { dataDir: string; file: string; catchUp: boolean }) => Promise<number>;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Everything a command needs beside its own arguments. */
+interface Context {
+  readonly services: CliServices;
+  readonly env: Env;
+  readonly terminal: Terminal;
+  /** Set by the command that ran. */
+  exitCode: number;
+}
+
+/** Runs one command line and resolves to its exit code. Never throws and never calls process.exit. */
+export async function runCli(
+  argv: readonly string[],
+  env: Env,
+  services: CliServices,
+  terminal: Terminal,
+): Promise<number> {
+  const context: Context = { services, env, terminal, exitCode: EXIT.ok };
+  const program = buildProgram(context);
+  try {
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync([...argv], { from: 'user' });
+    return context.exitCode;
+  } catch (error) {
+    // commander has already said what is wrong, or shown the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    sayError(terminal, error);
+    return EXIT.failure;
+  }
+}
+
+function buildProgram(context: Context): Command {
+  const { terminal, services } = context;
+  const program = new Command('belfry')
+    .description('A fault-tolerant cron: every job on time, none lost, none doubled, all on record.')
+    .configureOutput({
+      writeOut: (text) => terminal.data(text.trimEnd()),
+      writeErr: (text) => terminal.talk(text.trimEnd()),
+      outputError: (text, write) =>
+        write(
+          `${text
+            .replace(/^error: /, 'belfry: ')
+            .trimEnd()
+            .replaceAll('\n', ' ')}\n  See "belfry --help".`,
+        ),
+    })
+    .exitOverride()
+    .version(services.version, '-v, --version', 'print the version')
+    .helpCommand('help [command]', 'show the help of a command')
+    .addHelpText(
+      'after',
+      examples(
+        'belfry agent',
+        'belfry agent --http-addr 127.0.0.1:18080 --data-dir /tmp/second',
+        "belfry schedule explain '30 2 * * 1-5' --tz Europe/Madrid",
+      ),
+    )
+    .showSuggestionAfterError();
+  addAgent(program, context);
+  addConfig(program, context);
+  addSchedule(program, context);
+  addBackup(program, context);
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => terminal.data(services.version));
+  return program;
+}
+
+function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}
+
+/** The node's options are read by loadConfig, which names all that is wrong at once: commander hands them through as written. */
+function withNodeOptions(command: Command): Command {
+  return command
+    .usage('[options]')
+    .argument('[options...]')
+    .allowUnknownOption()
+    .configureHelp({ visibleArguments: () => [] });
+}
+
+function addAgent(program: Command, context: Context): void {
+  withNodeOptions(program.command('agent'))
+    .description('start a node')
+    .addHelpText('after', () => `\n${optionsHelp()}`)
+    .addHelpText(
+      'after',
+      examples(
+        'belfry agent',
+        'belfry agent --http-addr 127.0.0.1:18080 --data-dir /tmp/second',
+        'belfry agent --config /etc/belfry/belfry.yml --log-format json',
+      ),
+    )
+    .action(async (argv: string[]) => {
+      const { runAgent } = await import('./agent.ts');
+      context.exitCode = await runAgent(argv, context.env, context.services.startNode, context.terminal);
+    });
+}
+
+function addConfig(program: Command, context: Context): void {
+  const config = program.command('config').description('check or show the configuration without starting anything');
+  withNodeOptions(config.command('check'))
+    .description('say everything that is wrong with the options, the environment and the file')
+    .addHelpText('after', examples('belfry config check', 'belfry config check --config /etc/belfry/belfry.yml'))
+    .action(async (argv: string[]) => {
+      const { checkConfig } = await import('./config-commands.ts');
+      context.exitCode = await checkConfig(argv, context.env, context.terminal);
+    });
+  withNodeOptions(config.command('show'))
+    .description('print every option as the agent would take it; secrets are left out')
+    .option('--origin', 'say where each value came from')
+    .addHelpText(
+      'after',
+      examples('belfry config show', 'belfry config show --origin', 'belfry config show > belfry.yml'),
+    )
+    .action(async (argv: string[], options: { origin?: boolean }) => {
+      const { showConfig } = await import('./config-commands.ts');
+      context.exitCode = await showConfig(argv, context.env, options.origin === true, context.terminal);
+    });
+}
+
+function addSchedule(program: Command, context: Context): void {
+  const schedule = program.command('schedule').description('look at schedules, offline');
+  schedule
+    .command('explain')
+    .description('say a schedule in words, with its next times and what to know about them')
+    .argument('<schedule>', 'for example "30 2 * * 1-5", "@daily" or "@every 90s"')
+    .option('--tz <zone>', "time zone (default: this machine's)")
+    .option('-n, --count <number>', 'how many times, 1 to 1000', '10')
+    .option('--name <job>', 'job the schedule is of: "H" and "~" depend on it')
+    .addHelpText(
+      'after',
+      examples(
+        "belfry schedule explain '30 2 * * 1-5' --tz Europe/Madrid",
+        "belfry schedule explain '@every 90s' -n 3",
+        "belfry schedule explain 'H H(1-5) * * *' --name backup",
+      ),
+    )
+    .action(async (text: string, options: { tz?: string; count: string; name?: string }) => {
+      const { explainSchedule } = await import('./schedule-explain.ts');
+      context.exitCode = explainSchedule(text, options, await context.services.preview(), context.terminal);
+    });
+}
+
+function addBackup(program: Command, context: Context): void {
+  const backup = program.command('backup').description('copies of the whole state');
+  const dataDir = ['--data-dir <dir>', 'the data directory (default: as the agent takes it)'] as const;
+  backup
+    .command('create')
+    .description('copy the state of a data directory into one file, also while its node runs')
+    .argument('[file]', 'where to; by default belfry-<time>.backup here')
+    .option(...dataDir)
+    .addHelpText(
+      'after',
+      examples('belfry backup create', 'belfry backup create /backups/monday.backup --data-dir /var/lib/belfry'),
+    )
+    .action(async (file: string | undefined, options: { dataDir?: string }) => {
+      const { runBackupCreate } = await context.services.backup();
+      await withDataDir(context, options, (found) => runBackupCreate({ dataDir: found, file: file ?? null }));
+    });
+  backup
+    .command('verify')
+    .description('say whether a backup is whole and what is in it')
+    .argument('<file>', 'the backup')
+    .addHelpText('after', examples('belfry backup verify /backups/monday.backup'))
+    .action(async (file: string) => {
+      context.exitCode = await (await context.services.backup()).runBackupVerify({ file });
+    });
+  backup
+    .command('restore')
+    .description(
+      'put a backup in the place of the state of a data directory whose node is stopped; the old state is kept aside',
+    )
+    .argument('<file>', 'the backup')
+    .option(...dataDir)
+    .option('--catch-up', 'apply the misfire policies to the time since the backup instead of skipping it')
+    .addHelpText(
+      'after',
+      examples(
+        'belfry backup restore /backups/monday.backup',
+        'belfry backup restore monday.backup --data-dir /var/lib/belfry --catch-up',
+      ),
+    )
+    .action(async (file: string, options: { dataDir?: string; catchUp?: boolean }) => {
+      const { runBackupRestore } = await context.services.backup();
+      await withDataDir(context, options, (found) =>
+        runBackupRestore({ dataDir: found, file, catchUp: options.catchUp === true }),
+      );
+    });
+}
+
+/** The directory named, else the one the agent would take with this environment and file. */
+async function withDataDir(
+  context: Context,
+  options: { dataDir?: string },
+  run: (dataDir: string) => Promise<number>,
+): Promise<void> {
+  const { loadConfig } = await import('./load-config.ts');
+  const loaded = await loadConfig(options.dataDir === undefined ? [] : ['--data-dir', options.dataDir], context.env);
+  if (loaded.ok) context.exitCode = await run(loaded.config.dataDir);
+  else {
+    sayProblems(context.terminal, loaded.problems);
+    context.exitCode = EXIT.usage;
+  }
+}

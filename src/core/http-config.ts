@@ -1,0 +1,142 @@
+/** The http executor's configuration (dkron.md §11.2): text in, a checked request out. Nothing here quotes a secret. */
+import { parseDuration } from '../model/duration.ts';
+import { parseExpectCode, type CodeRanges } from './http-expect.ts';
+import { maskedHeader, parseHeaders, type HttpHeader } from './http-headers.ts';
+
+/** As Dkron, when neither the key nor the job gives a limit. */
+export const HTTP_TIMEOUT_MS_DEFAULT = 30_000;
+
+export interface HttpTlsFiles {
+  readonly verifyPeer: boolean;
+  /** Paths; empty: none. */
+  readonly certificateFile: string;
+  readonly certificateKeyFile: string;
+  readonly rootCAsFile: string;
+}
+
+export interface HttpConfig {
+  /** Without user name, password and fragment. */
+  readonly url: URL;
+  readonly method: string;
+  readonly headers: readonly HttpHeader[];
+  readonly body: string;
+  /** For the whole request; null: the key is absent. */
+  readonly timeoutMs: number | null;
+  readonly expectCode: CodeRanges | null;
+  /** RE2 syntax; null: no expectation. */
+  readonly expectBody: string | null;
+  readonly debug: boolean;
+  readonly tls: HttpTlsFiles;
+  /** Lines for the output. */
+  readonly warnings: readonly string[];
+}
+
+export type ParsedHttpConfig =
+  | { readonly ok: true; readonly config: HttpConfig }
+  | { readonly ok: false; readonly problem: string };
+
+export function parseHttpConfig(raw: Readonly<Record<string, string>>): ParsedHttpConfig {
+  const target = parseTarget(raw['url'] ?? '', raw['method'] ?? '');
+  if (typeof target === 'string') return { ok: false, problem: target };
+  const headers = parseHeaders(raw['headers'] ?? '');
+  if (!headers.ok) return headers;
+  const codes = parseExpectCode(raw['expectCode'] ?? '');
+  if (!codes.ok) return codes;
+  const warnings = [...headers.warnings];
+  const timeoutMs = parseTimeout(raw['timeout'], warnings);
+  const noVerify = parseBool('tlsNoVerifyPeer', raw['tlsNoVerifyPeer'], warnings);
+  const config: HttpConfig = {
+    ...target,
+    headers: withUserInfo(headers.headers, target.userInfo),
+    body: raw['body'] ?? '',
+    timeoutMs,
+    expectCode: codes.ranges,
+    expectBody: raw['expectBody'] ?? null,
+    debug: (raw['debug'] ?? '') !== '',
+    tls: {
+      verifyPeer: !noVerify,
+      certificateFile: raw['tlsCertificateFile'] ?? '',
+      certificateKeyFile: raw['tlsCertificateKeyFile'] ?? '',
+      rootCAsFile: raw['tlsRootCAsFile'] ?? '',
+    },
+    warnings,
+  };
+  return { ok: true, config };
+}
+
+/** The configuration as debug output shows it, one line a key; values that may be secrets are masked. */
+export function debugLines(raw: Readonly<Record<string, string>>, config: HttpConfig): string[] {
+  const { url } = config;
+  const query = [...url.searchParams.keys()].map((name) => `${name}=***`).join('&');
+  const shown: Record<string, string> = {
+    url: `${url.origin}${url.pathname}${query === '' ? '' : `?${query}`}`,
+    headers: JSON.stringify(config.headers.map(maskedHeader)),
+    body: `${config.body.length} characters`,
+  };
+  return Object.keys(raw)
+    .sort()
+    .map((key) => `debug: ${key} = ${shown[key] ?? (PLAIN.has(key) ? (raw[key] ?? '') : '***')}`);
+}
+
+/** Keys whose values a debug dump shows as they are. */
+const PLAIN = new Set([
+  'method', 'timeout', 'expectCode', 'expectBody', 'debug', 'tlsNoVerifyPeer', 'tlsCertificateFile', 'tlsCertificateKeyFile', 'tlsRootCAsFile',
+]); // prettier-ignore
+
+interface Target {
+  readonly url: URL;
+  readonly method: string;
+  readonly userInfo: string;
+}
+
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+function parseTarget(text: string, method: string): Target | string {
+  if (text === '') return 'url is empty';
+  if (method === '') return 'method is empty';
+  if (!METHOD.test(method)) return 'method is no HTTP method';
+  if (method.toUpperCase() === 'CONNECT') return 'method CONNECT is not supported';
+  const url = URL.parse(text.trim());
+  if (url === null) return 'url is not an absolute URL (expected http:// or https://)';
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    return 'url has an unsupported scheme (expected http or https)';
+  const userInfo =
+    url.username === '' && url.password === '' ? '' : `${decoded(url.username)}:${decoded(url.password)}`;
+  url.username = '';
+  url.password = '';
+  url.hash = '';
+  return { url, method, userInfo };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a stray percent sign stands for itself
+  }
+}
+
+/** User name and password of the URL become basic credentials, as in Go; an Authorization of the job's own wins. */
+function withUserInfo(headers: readonly HttpHeader[], userInfo: string): readonly HttpHeader[] {
+  if (userInfo === '' || headers.some(({ name }) => name.toLowerCase() === 'authorization')) return headers;
+  const bytes = String.fromCharCode(...new TextEncoder().encode(userInfo));
+  return [...headers, { name: 'Authorization', value: `Basic ${btoa(bytes)}` }];
+}
+
+/** Whole seconds as in Dkron, or a duration with a unit as the shell executor takes it. */
+function parseTimeout(text: string | undefined, warnings: string[]): number | null {
+  const trimmed = text?.trim() ?? '';
+  if (trimmed === '') return null;
+  const ms = /^\d{1,9}$/.test(trimmed) ? Number(trimmed) * 1000 : parseDuration(trimmed);
+  if (ms !== undefined && ms > 0) return Math.ceil(ms);
+  warnings.push(`timeout is no positive number of seconds: ${HTTP_TIMEOUT_MS_DEFAULT / 1000} is used`);
+  return HTTP_TIMEOUT_MS_DEFAULT;
+}
+
+/** The words of Go's strconv.ParseBool; anything else is false with a warning. */
+function parseBool(key: string, text: string | undefined, warnings: string[]): boolean {
+  if (text === undefined || text === '') return false;
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
+  if (!['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) warnings.push(`${key} is no boolean: false is used`);
+  return false;
+}

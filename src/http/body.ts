@@ -1,0 +1,23 @@
+// Request bodies: bytes → JSON → what the schema says, each failure with its place.
+import type { FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { AppError } from '../model/errors.ts';
+import { parseJson } from './json.ts';
+
+/** The body as JSON. `undefined` when there is none. Throws AppError('invalid') with the position. */
+export function jsonBody(request: FastifyRequest): unknown {
+  const { body } = request;
+  if (!Buffer.isBuffer(body) || body.length === 0) return undefined;
+  const parsed = parseJson(body.toString('utf8'));
+  if (!parsed.ok) throw new AppError('invalid', `not JSON: ${parsed.message}`, { remedy: 'send valid JSON' });
+  return parsed.value;
+}
+
+/** A value checked by a schema. Throws AppError('invalid') that names the first field at fault. */
+export function checked<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const field = issue?.path.map(String).join('.') ?? '';
+  throw new AppError('invalid', issue?.message ?? 'is not valid', { field, remedy: 'see /v1/openapi.json' });
+}

@@ -1,0 +1,61 @@
+// The pages for people: for now one status page.
+import { isIPv6 } from 'node:net';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Clock } from '../lib/clock.ts';
+import type { Route } from './route.ts';
+import type { Services } from './services.ts';
+import { NOT_FOUND_TEXT } from './errors.ts';
+import { POLICY } from './ui-assets.ts';
+import { statusPage } from './ui-page.ts';
+
+const UPCOMING_SHOWN = 8;
+const RECENT_SHOWN = 15;
+
+export function uiRoutes(services: Services, clock: Clock): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/',
+      schema: { summary: 'To the pages, for browsers', tag: 'node', responses: { 303: { description: 'To /ui/.' }, 404: { description: 'HTML is not wanted.', type: 'text/plain' } } },
+      handler: (request, reply) => toPages(request, reply),
+    },
+    {
+      method: 'GET',
+      path: '/ui/',
+      schema: { summary: 'The status page', tag: 'node', responses: { 200: { description: 'HTML.', type: 'text/html' } } },
+      handler: (request, reply) => sendPage(services, clock, request, reply),
+    },
+  ];
+}
+
+function toPages(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const accept = request.headers.accept ?? '*/*';
+  if (!/(^|[,\s])(text\/html|text\/\*|\*\/\*)/i.test(accept)) {
+    return reply.code(404).header('content-type', 'text/plain; charset=utf-8').send(NOT_FOUND_TEXT);
+  }
+  return reply.code(303).header('location', '/ui/').send('');
+}
+
+async function sendPage(services: Services, clock: Clock, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { node, jobs, runs } = services;
+  const none = { sort: 'name', descending: false, start: 0, end: 0, q: null, status: null, disabled: null, metadata: {} } as const;
+  const [list, running, recent, upcoming, paused] = await Promise.all([
+    jobs.list(none),
+    runs.busy(),
+    runs.runs({ job: null, outcome: null, from: null, to: null, cursor: null, limit: RECENT_SHOWN }),
+    jobs.upcoming?.(UPCOMING_SHOWN),
+    node.paused(),
+  ]);
+  const { name, version } = node;
+  const page = statusPage({
+    node: name, version, ...node.health(), address: addressOf(services, request),
+    paused, jobs: list.total, running, recent: recent.runs, upcoming, now: clock.now(),
+  });
+  return reply.headers({ 'content-type': 'text/html; charset=utf-8', 'content-security-policy': POLICY, 'x-frame-options': 'DENY' }).send(page);
+}
+
+/** As the visitor reached it; the Host header was checked. */
+function addressOf(services: Services, request: FastifyRequest): string {
+  const { host, port } = services.node.httpAddress();
+  return `${request.protocol}://${request.headers.host ?? `${isIPv6(host) ? `[${host}]` : host}:${port}`}`;
+}

@@ -1,0 +1,151 @@
+// What a schedule's settings look like outside: clock-change policy, misfire policy, calendars, and the preview question and answer.
+import { z } from 'zod';
+import { parseDuration } from './duration.ts';
+
+const LIST_MAX = 1_000;
+const TEXT_MAX = 1_000;
+
+/** A duration as text ("60s", "1h30m", "7d"), not negative. Stored as written; `parseDuration` gives milliseconds. */
+export const DurationText = z
+  .string()
+  .max(100)
+  .refine((text) => (parseDuration(text) ?? -1) >= 0, {
+    error: 'not a duration; write for example "30s", "5m", "1h30m" or "7d"',
+  });
+
+/** RFC 3339 with Z or an offset. */
+const InstantText = z.iso.datetime({
+  offset: true,
+  error: 'not an RFC 3339 time; write for example "2026-11-22T17:00:00Z"',
+});
+
+/**
+ * What happens to wall times that clocks skip (gap) or repeat (overlap).
+ * gap: `after` runs at the first instant after it, `skip` not at all, `shift` later by the length of the gap.
+ * overlap: the first copy, the second copy, or both.
+ * What is left out is decided by the schedule (SEMANTICS §4, "Clock changes").
+ */
+export const DstPolicy = z.strictObject({
+  gap: z.enum(['after', 'skip', 'shift']).optional(),
+  overlap: z.enum(['first', 'second', 'both']).optional(),
+});
+export type DstPolicy = z.infer<typeof DstPolicy>;
+
+/** What to do with occurrences that are later than `grace` (SEMANTICS §2). */
+export const Misfire = z.strictObject({
+  grace: DurationText.default('60s'),
+  policy: z.enum(['skip', 'last', 'all']).default('last'),
+  window: DurationText.default('7d'),
+  max: z.int().min(1).max(10_000).default(100),
+});
+export type Misfire = z.infer<typeof Misfire>;
+
+const DAY = /^(?:(\d{4})-)?(\d{2})-(\d{2})$/;
+const WALL = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2}))?$/;
+
+function daysInMonth(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return [4, 6, 9, 11].includes(month) ? 30 : 31;
+}
+
+/** "2026-12-25", or "12-25" for every year (29 February included). */
+export function isCalendarDay(text: string): boolean {
+  const match = DAY.exec(text);
+  if (match === null) return false;
+  const [month, day] = [Number(match[2]), Number(match[3])];
+  return month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(Number(match[1] ?? 2000), month);
+}
+
+/** "2026-12-24T18:00" or with seconds: a wall-clock time in the job's zone. */
+export function isWallTime(text: string): boolean {
+  const match = WALL.exec(text);
+  if (match === null || !isCalendarDay(text.slice(0, 10))) return false;
+  return Number(match[4]) <= 23 && Number(match[5]) <= 59 && Number(match[6] ?? 0) <= 59;
+}
+
+const isBound = (text: string): boolean =>
+  isCalendarDay(text) || isWallTime(text) || InstantText.safeParse(text).success;
+const isYearly = (text: string): boolean => text.length === 5;
+
+const CalendarDay = z
+  .string()
+  .refine(isCalendarDay, { error: 'not a day; write "2026-12-25", or "12-25" for every year' });
+
+const CalendarBound = z.string().refine(isBound, {
+  error:
+    'not a day or time; write "2026-12-24", "12-24" (every year), "2026-12-24T18:00" (the job\'s zone) or RFC 3339',
+});
+
+/** From `from` up to `to`: a day as `to` is included whole, a time is not. Two yearly days may wrap over New Year. */
+const CalendarRange = z
+  .strictObject({ from: CalendarBound, to: CalendarBound })
+  .refine(({ from, to }) => isYearly(from) === isYearly(to), {
+    error: 'both ends must be yearly days ("12-24"), or neither',
+  });
+
+/** Sunday is 0 or 7, or "sun" … "sat". */
+const Weekday = z.union([
+  z.int().min(0).max(7),
+  z.string().regex(/^(?:sun|mon|tue|wed|thu|fri|sat|[0-7])$/i, { error: 'not a weekday; write "sun" … "sat", or 0-7' }),
+]);
+
+/** Times at which a job does not run. Days are days of the job's own zone. */
+export const Calendar = z.strictObject({
+  name: z.string().max(200).optional(),
+  dates: z.array(CalendarDay).max(LIST_MAX).default([]),
+  weekdays: z.array(Weekday).max(14).default([]),
+  ranges: z.array(CalendarRange).max(LIST_MAX).default([]),
+});
+export type Calendar = z.infer<typeof Calendar>;
+
+/** POST /v1/schedules/preview */
+export const PreviewRequest = z.strictObject({
+  schedule: z.string().max(100_000), // the parser says what is wrong with long text, with a position
+  timezone: z.string().max(TEXT_MAX).optional(),
+  dst: DstPolicy.optional(),
+  jitter: DurationText.optional(),
+  starts_at: InstantText.nullish(),
+  expires_at: InstantText.nullish(),
+  calendars: z
+    .array(z.union([z.string().max(200), Calendar]))
+    .max(100)
+    .optional(),
+  name: z.string().max(TEXT_MAX).optional(),
+  from: InstantText.optional(),
+  count: z.int().min(1).max(1_000).default(10),
+});
+export type PreviewRequest = z.input<typeof PreviewRequest>;
+
+/** Something true about a valid schedule that its author may not expect. `position` is a 0-based character offset in the text. */
+export const ScheduleWarning = z.object({
+  code: z.string(),
+  message: z.string(),
+  field: z.string().optional(),
+  position: z.int().optional(),
+});
+export type ScheduleWarning = z.infer<typeof ScheduleWarning>;
+
+export const PreviewTime = z.object({
+  at: z.string(),
+  local: z.string(),
+  due: z.string().optional(),
+  mark: z.enum(['gap', 'first', 'second']).optional(),
+});
+export type PreviewTime = z.infer<typeof PreviewTime>;
+
+export const PreviewResponse = z.object({
+  valid: z.boolean(),
+  description: z.string(),
+  times: z.array(PreviewTime),
+  warnings: z.array(ScheduleWarning),
+  error: z
+    .object({
+      code: z.string(),
+      message: z.string(),
+      field: z.string(),
+      position: z.int(),
+      suggestion: z.string().optional(),
+    })
+    .optional(),
+});
+export type PreviewResponse = z.infer<typeof PreviewResponse>;

@@ -1,0 +1,82 @@
+/** Calendars shared between jobs by name. A change moves the cursor of every job that uses it to now: no time before the edit fires. */
+import { specOf } from '../core/compiled-job.ts';
+import { nextAfter } from '../core/schedule/index.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Mutex } from '../lib/mutex.ts';
+import { AppError } from '../model/errors.ts';
+import type { CalendarInput, JobDefinition } from '../model/job.ts';
+import { JOBS_BY_ID, type JobRow, resetCursor } from '../store/jobs.ts';
+import { deleteCalendar, GET_CALENDARS, JOBS_OF_CALENDAR, putCalendar } from '../store/meta.ts';
+import type { Definitions } from './definitions.ts';
+import type { LeaderStore } from './leader-store.ts';
+import type { Scheduler } from './scheduler.ts';
+
+export interface CalendarsModules {
+  readonly store: LeaderStore;
+  readonly lock: Mutex;
+  readonly definitions: Definitions;
+  readonly scheduler: Scheduler;
+  readonly clock: Clock;
+}
+
+export class Calendars {
+  readonly #m: CalendarsModules;
+
+  constructor(modules: CalendarsModules) {
+    this.#m = modules;
+  }
+
+  /** Reads all of them; called before any job is compiled. */
+  async load(): Promise<void> {
+    this.#m.definitions.setCalendars((await this.list()).map((calendar) => [calendar.name, calendar]));
+  }
+
+  async list(): Promise<CalendarInput[]> {
+    const rows = await this.#m.store.read<{ definition: string }>(GET_CALENDARS);
+    return rows.map((row) => JSON.parse(row.definition) as CalendarInput);
+  }
+
+  put(calendar: CalendarInput): Promise<CalendarInput> {
+    return this.#m.lock.run(async () => {
+      await this.#m.store.writeFor([putCalendar(calendar.name, JSON.stringify(calendar), this.#m.clock.now())]);
+      await this.load();
+      await this.#replan(calendar.name);
+      return calendar;
+    });
+  }
+
+  delete(name: string): Promise<void> {
+    return this.#m.lock.run(async () => {
+      if (this.#m.definitions.calendar(name) === undefined) {
+        throw new AppError('not_found', `no calendar named ${JSON.stringify(name)}`, { remedy: 'GET /v1/calendars lists them' });
+      }
+      const users = await this.#users(name);
+      if (users.length > 0) {
+        throw new AppError('conflict', `calendar ${name} is used by ${users.map((user) => user.name).join(', ')}`, {
+          remedy: 'take it out of those jobs first',
+        });
+      }
+      await this.#m.store.writeFor([deleteCalendar(name)]);
+      await this.load();
+    });
+  }
+
+  #users(name: string): Promise<{ id: number; name: string }[]> {
+    return this.#m.store.read<{ id: number; name: string }>(JOBS_OF_CALENDAR, [JSON.stringify(name), name]);
+  }
+
+  async #replan(name: string): Promise<void> {
+    const { store, definitions, scheduler, clock } = this.#m;
+    const ids = (await this.#users(name)).map((user) => user.id);
+    const now = Math.floor(clock.now());
+    const plans = (await store.read<JobRow>(JOBS_BY_ID, [JSON.stringify(ids)])).map((row) => {
+      const definition = JSON.parse(row.definition) as JobDefinition;
+      const { spec } = specOf(definition, row.id, row.anchor_at, definitions.context);
+      const nextAt = spec === null || definition.disabled ? null : (nextAfter(spec, now) ?? null);
+      return { row, nextAt };
+    });
+    if (plans.length === 0) return;
+    await store.writeFor(plans.map(({ row, nextAt }) => resetCursor(row.id, row.version, now, nextAt)));
+    for (const { row, nextAt } of plans) scheduler.put(row.id, nextAt, now);
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * Brings occurrences into being: the one road for scheduled, manual and dependent runs, retries and promotions. It writes the intents in
+ * one batch, reads what the batch decided, and hands what is to run to the dispatcher. Callers hold the leader's lock.
+ */
+import type { CompiledJob } from '../core/compiled-job.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { StopRequest } from '../model/agent.ts';
+import type { Emit } from '../model/events.ts';
+import { OUTCOMES, PHASES, REASONS, type Trigger, wordOf } from '../model/occurrence.ts';
+import type { Statement, StatementResult } from '../store/database.ts';
+import { type Decision, launchStatements, promoteStatements, retryStatements, wakeStatements } from '../store/occurrences.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Identities } from './identity.ts';
+import type { LeaderStore } from './leader-store.ts';
+import { type LiveRun, type LiveRuns } from './live.ts';
+
+/** What is to come into being. Instants epoch ms. */
+export type Intent =
+  | {
+      readonly kind: 'new';
+      readonly job: CompiledJob;
+      readonly trigger: Trigger;
+      readonly nominalAt: number;
+      readonly dueAt: number;
+      readonly parentGroup: number | null;
+      readonly catchUp: boolean;
+      readonly forced: boolean;
+    }
+  | { readonly kind: 'wake'; readonly run: LiveRun }
+  | { readonly kind: 'retry'; readonly run: LiveRun; readonly relaunch: boolean }
+  | { readonly kind: 'promote'; readonly run: LiveRun };
+
+/** What became of an intent; decision null: nothing came into being (the job changed or went, or it exists already). */
+export interface Launched {
+  readonly group: number;
+  readonly decision: Decision | null;
+}
+
+/** A batch in the making: intents' statements with the places where their decisions will be found. */
+export interface LaunchBatch {
+  readonly statements: Statement[];
+  readonly places: { intent: Intent; group: number; key: number; index: number; extendIndex: number; delayed: boolean }[];
+}
+
+/** What the launcher tells when a run must end or wait, without knowing who does it. */
+export interface LauncherHooks {
+  stop(run: LiveRun, reason: StopRequest['reason']): void;
+  delayed(run: LiveRun): void;
+}
+
+const ACTIVE: Decision = { phase: 'active', outcome: 'unfinished', reason: '' };
+const DELAYED: Decision = { phase: 'delayed', outcome: 'unfinished', reason: '' };
+const EXTENDED: Decision = { phase: 'final', outcome: 'skipped', reason: 'overlap' };
+const DECISIONS_OF = 'SELECT group_id, phase, outcome, reason FROM occurrences WHERE group_id IN (SELECT value FROM json_each(?))';
+
+export class Launcher {
+  readonly #node: string;
+  readonly #store: LeaderStore;
+  readonly #live: LiveRuns;
+  readonly #dispatcher: Dispatcher;
+  readonly #identities: Identities;
+  readonly #clock: Clock;
+  readonly #emit: Emit;
+  readonly #hooks: LauncherHooks;
+  /** Job id → its newest occurrence, when that is a skip that the next skip may extend. */
+  readonly #lastSkipped = new Map<number, number>();
+
+  constructor(
+    options: { node: string },
+    modules: {
+      store: LeaderStore;
+      live: LiveRuns;
+      dispatcher: Dispatcher;
+      identities: Identities;
+      clock: Clock;
+      emit: Emit;
+      hooks: LauncherHooks;
+    },
+  ) {
+    this.#node = options.node;
+    this.#store = modules.store;
+    this.#live = modules.live;
+    this.#dispatcher = modules.dispatcher;
+    this.#identities = modules.identities;
+    this.#clock = modules.clock;
+    this.#emit = modules.emit;
+    this.#hooks = modules.hooks;
+  }
+
+  /** The statements of these intents, to stand alone or inside a larger batch that begins with `before`. */
+  prepare(intents: readonly Intent[], before: Statement[] = []): LaunchBatch {
+    const batch: LaunchBatch = { statements: before, places: [] };
+    const now = this.#clock.now();
+    for (const intent of intents) this.#prepareOne(batch, intent, now);
+    return batch;
+  }
+
+  /** Writes a prepared batch and applies it. `full`: nothing was written. */
+  async commit(batch: LaunchBatch): Promise<readonly Launched[] | 'full'> {
+    const written = await this.#store.write(batch.statements);
+    if (written.kind === 'full') return 'full';
+    if (batch.places.length > 0) {
+      this.#emit({ kind: 'occurrence_committed', count: batch.places.length, commitMs: written.commitMs });
+    }
+    return this.apply(batch, written);
+  }
+
+  /** Applies a committed batch to memory: live runs, dispatch, stops. */
+  async apply(
+    batch: LaunchBatch,
+    written: { results: readonly StatementResult[]; repeated: boolean },
+  ): Promise<readonly Launched[]> {
+    const read = written.repeated ? await this.#readDecisions(batch) : undefined;
+    const ready: LiveRun[] = [];
+    const launched = batch.places.map((place) => {
+      const decision = read === undefined ? decisionAt(place, written.results) : (read.get(place.group) ?? null);
+      this.#applyOne(place, decision, ready);
+      return { group: place.group, decision };
+    });
+    if (ready.length > 0) this.#dispatcher.enqueue(ready);
+    return launched;
+  }
+
+  /** Anything else recorded for the job ends its stretch of skips. */
+  endStretch(jobId: number): void {
+    this.#lastSkipped.delete(jobId);
+  }
+
+  #prepareOne(batch: LaunchBatch, intent: Intent, now: number): void {
+    const start = batch.statements.length;
+    if (intent.kind === 'new') {
+      const group = this.#identities.next();
+      const extend = this.#lastSkipped.get(intent.job.id) ?? null;
+      const occurrence = newOccurrence(intent, group, extend, now);
+      const { statements, decisionIndex } = launchStatements(occurrence, this.#node, now);
+      batch.statements.push(...statements);
+      const extendIndex = statements.length > 1 && decisionIndex > 0 && intent.job.concurrency === 'forbid' ? start : -1;
+      batch.places.push({ intent, group, key: group, index: start + decisionIndex, extendIndex, delayed: occurrence.delayed });
+      return;
+    }
+    const { run } = intent;
+    if (intent.kind === 'wake') {
+      const { statements, decisionIndex } = wakeStatements(
+        { group: run.group, jobId: run.job.id, concurrency: run.job.concurrency },
+        this.#node,
+        now,
+      );
+      batch.statements.push(...statements);
+      batch.places.push({ intent, group: run.group, key: run.key, index: start + decisionIndex, extendIndex: -1, delayed: false });
+      return;
+    }
+    const key = intent.kind === 'retry' ? this.#identities.next() : run.group;
+    const relaunch = intent.kind === 'retry' && intent.relaunch;
+    batch.statements.push(
+      ...(intent.kind === 'retry'
+        ? retryStatements({ key, group: run.group, attempt: run.attempt + 1, relaunch, node: this.#node })
+        : promoteStatements(run.group, this.#node)),
+    );
+    batch.places.push({ intent, group: run.group, key, index: start, extendIndex: -1, delayed: false });
+  }
+
+  #applyOne(place: LaunchBatch['places'][number], decision: Decision | null, ready: LiveRun[]): void {
+    const { intent } = place;
+    switch (intent.kind) {
+      case 'new':
+        return this.#applyNew(intent, place.group, decision, ready);
+      case 'wake':
+        return this.#applyWake(intent.run, decision, ready);
+      case 'retry':
+        if (decision?.phase !== 'active') return;
+        this.#live.rekey(intent.run, place.key);
+        intent.run.attempt++;
+        if (intent.relaunch) intent.run.relaunches++;
+        return this.#activate(intent.run, ready);
+      case 'promote':
+        if (decision?.phase === 'active') this.#activate(intent.run, ready);
+    }
+  }
+
+  #applyNew(intent: Extract<Intent, { kind: 'new' }>, group: number, decision: Decision | null, ready: LiveRun[]): void {
+    const { job } = intent;
+    if (decision === null) return;
+    if (decision.phase === 'final') {
+      if (decision.reason === 'overlap' && intent.trigger === 'schedule' && decision !== EXTENDED) {
+        this.#lastSkipped.set(job.id, group);
+      }
+      return this.#dropped(job, group, decision);
+    }
+    this.#lastSkipped.delete(job.id);
+    const run = newLiveRun(intent, group, decision.phase);
+    this.#live.add(run);
+    if (run.phase === 'active') ready.push(run);
+    if (run.phase === 'delayed') this.#hooks.delayed(run);
+    else if (!intent.forced) this.#giveWay(run);
+  }
+
+  #applyWake(run: LiveRun, decision: Decision | null, ready: LiveRun[]): void {
+    if (decision === null) return;
+    if (decision.phase === 'final') {
+      this.#live.remove(run);
+      return this.#dropped(run.job, run.group, decision);
+    }
+    run.phase = decision.phase;
+    if (run.phase === 'active') ready.push(run);
+    this.#giveWay(run);
+  }
+
+  /** replace: what waited was cancelled in the same batch, what runs is asked to end; the new one starts when that is done. */
+  #giveWay(run: LiveRun): void {
+    if (run.job.concurrency !== 'replace') return;
+    for (const other of [...this.#live.ofJob(run.job.id)]) {
+      if (other === run || other.group > run.group) continue;
+      if (other.phase === 'active') this.#hooks.stop(other, 'replaced');
+      else if (other.phase !== 'delayed') {
+        this.#live.remove(other);
+        this.#dropped(other.job, other.group, { phase: 'final', outcome: 'cancelled', reason: 'replaced' });
+      }
+    }
+  }
+
+  #activate(run: LiveRun, ready: LiveRun[]): void {
+    run.phase = 'active';
+    run.startedAtUs = null;
+    run.pid = null;
+    run.ending = false;
+    ready.push(run);
+  }
+
+  #dropped(job: CompiledJob, group: number, decision: Decision): void {
+    this.#emit({ kind: 'occurrence_dropped', job: job.name, group, outcome: decision.outcome, reason: decision.reason, count: 1 });
+  }
+
+  async #readDecisions(batch: LaunchBatch): Promise<Map<number, Decision>> {
+    const groups = JSON.stringify(batch.places.map((place) => place.group));
+    const rows = await this.#store.read<{ group_id: number; phase: number; outcome: number; reason: number }>(
+      DECISIONS_OF,
+      [groups],
+      'linearizable',
+    );
+    return new Map(rows.map((row) => [row.group_id, decisionOf(row)]));
+  }
+}
+
+function decisionAt(place: LaunchBatch['places'][number], results: readonly StatementResult[]): Decision | null {
+  const result = results[place.index];
+  if (result === undefined) throw new Error('the batch has fewer results than statements');
+  const row = result.rows[0] as { phase: number; outcome: number; reason: number } | undefined;
+  if (row !== undefined) return decisionOf(row);
+  if (result.changes > 0) return place.delayed ? DELAYED : ACTIVE;
+  return place.extendIndex >= 0 && (results[place.extendIndex]?.changes ?? 0) > 0 ? EXTENDED : null;
+}
+
+function decisionOf(row: { phase: number; outcome: number; reason: number }): Decision {
+  return { phase: wordOf(PHASES, row.phase), outcome: wordOf(OUTCOMES, row.outcome), reason: wordOf(REASONS, row.reason) };
+}
+
+function newOccurrence(intent: Extract<Intent, { kind: 'new' }>, group: number, extend: number | null, now: number) {
+  const { job, trigger, nominalAt, dueAt, parentGroup, forced } = intent;
+  // Planned at its nominal instant, due later by its jitter.
+  const delayed = trigger === 'schedule' && dueAt > now;
+  const { concurrency } = job;
+  return { group, jobId: job.id, jobVersion: job.version, trigger, nominalAt, dueAt, parentGroup, concurrency, delayed, forced, extend };
+}
+
+function newLiveRun(intent: Extract<Intent, { kind: 'new' }>, group: number, phase: LiveRun['phase']): LiveRun {
+  return {
+    group,
+    job: intent.job,
+    trigger: intent.trigger,
+    nominalAt: intent.nominalAt,
+    dueAt: intent.dueAt,
+    phase,
+    key: group,
+    attempt: 1,
+    relaunches: 0,
+    catchUp: intent.catchUp,
+    sent: false,
+    startedAtUs: null,
+    pid: null,
+    stopping: null,
+    wakeAt: null,
+    ending: false,
+  };
+}

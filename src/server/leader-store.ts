@@ -1,0 +1,86 @@
+/**
+ * The leader's way to the store: every batch begins with the fence and is repeated until its end is known. A fenced-off leader must stop
+ * at once, so that is an error that ends the node; a full disk is an answer the callers act on.
+ */
+import type { Clock } from '../lib/clock.ts';
+import { AppError } from '../model/errors.ts';
+import type { Emit } from '../model/events.ts';
+import { type Consistency, type Database, fence, type Row, type SqlValue, type Statement, type StatementResult } from '../store/database.ts';
+
+/** Another holder has a newer epoch: this node must not launch or record anything any more. */
+export class FencedError extends Error {
+  constructor() {
+    super('this node is no longer the leader of its data');
+    this.name = 'FencedError';
+  }
+}
+
+/** committed: results without the fence's; `repeated` when an earlier try may have been applied already (RETURNING rows then tell nothing). */
+export type LeaderWrite =
+  | { readonly kind: 'committed'; readonly results: readonly StatementResult[]; readonly repeated: boolean; readonly commitMs: number }
+  | { readonly kind: 'full' };
+
+const BACKOFF_MS = [5, 50, 250, 1_000, 2_000] as const;
+
+export class LeaderStore {
+  readonly epoch: number;
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #emit: Emit;
+
+  constructor(options: { epoch: number }, modules: { database: Database; clock: Clock; emit: Emit }) {
+    this.epoch = options.epoch;
+    this.#database = modules.database;
+    this.#clock = modules.clock;
+    this.#emit = modules.emit;
+  }
+
+  /** Reads what is committed; nothing acknowledged before the call is missing. */
+  read<T = Row>(sql: string, params: readonly SqlValue[] = [], consistency: Consistency = 'leader'): Promise<T[]> {
+    return this.#database.read(consistency, sql, params) as Promise<T[]>;
+  }
+
+  /** One fenced batch. Throws FencedError, AppError('damaged'), or a broken guard as an invariant. */
+  async write(statements: readonly Statement[], signal?: AbortSignal): Promise<LeaderWrite> {
+    const started = this.#clock.monotonic();
+    const batch = [fence(this.epoch), ...statements];
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await this.#database.write(batch);
+      switch (outcome.kind) {
+        case 'committed':
+          return {
+            kind: 'committed',
+            results: outcome.results.slice(1),
+            repeated: attempt > 0,
+            commitMs: this.#clock.monotonic() - started,
+          };
+        case 'full':
+          return { kind: 'full' };
+        case 'refused':
+          if (outcome.guard === 'fence') throw new FencedError();
+          throw new Error(`a leader batch broke the rule ${outcome.guard}`);
+        case 'unknown':
+          await this.#backOff(attempt, outcome.cause, signal);
+      }
+    }
+  }
+
+  /** As write, for a person's request: a full disk is their answer. */
+  async writeFor(statements: readonly Statement[]): Promise<Extract<LeaderWrite, { kind: 'committed' }>> {
+    const written = await this.write(statements);
+    if (written.kind === 'full') throw diskFull();
+    return written;
+  }
+
+  async #backOff(attempt: number, cause: unknown, signal: AbortSignal | undefined): Promise<void> {
+    const delayMs = BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] as number;
+    this.#emit({ kind: 'store_trouble', what: 'write', outcome: cause instanceof Error ? cause.message : 'unknown', delayMs });
+    await this.#clock.sleep(delayMs, signal);
+  }
+}
+
+export function diskFull(): AppError {
+  return new AppError('disk_full', 'the disk of the data directory is full; nothing was changed', {
+    remedy: 'free disk space; the node resumes by itself',
+  });
+}

@@ -1,0 +1,282 @@
+/**
+ * Takes the ends of executions from the agent, commits them in batches with what follows (retry, dependents, ephemeral delete,
+ * promotion of a waiter), and only then acknowledges them. A result delivered twice changes nothing the second time.
+ */
+import { afterAttempt, type NextStep } from '../core/lifecycle.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Mutex } from '../lib/mutex.ts';
+import type { Random } from '../lib/random.ts';
+import type { AgentSession, ExecutionEnded } from '../model/agent.ts';
+import type { Emit } from '../model/events.ts';
+import { codeOf, type Outcome, type Reason, REASONS } from '../model/occurrence.ts';
+import type { Statement } from '../store/database.ts';
+import { deleteJob } from '../store/jobs.ts';
+import { correctionStatements, dropIntent, endOccurrence, type Finish, finishStatements, orphanResult } from '../store/results.ts';
+import type { Definitions } from './definitions.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { executionId } from './identity.ts';
+import type { Intent, LaunchBatch, Launcher } from './launcher.ts';
+import type { LeaderStore } from './leader-store.ts';
+import type { LiveRun, LiveRuns } from './live.ts';
+
+/** Runs a job's processors over an ended execution; answers the output to store. Handed in by app.ts. */
+export type ProcessOutput = (run: LiveRun, ended: ExecutionEnded) => Promise<string>;
+
+/** What the results service tells the rest of the leader. */
+export interface ResultsHooks {
+  retryAt(run: LiveRun, delayMs: number, relaunch: boolean): void;
+  jobDeleted(jobId: number, name: string): void;
+}
+
+interface Result {
+  readonly run: LiveRun;
+  readonly ended: ExecutionEnded;
+  readonly output: string;
+}
+
+/** Results per commit: enough to share the sync, few enough that the loop is not held for long. */
+const BATCH_MAX = 400;
+/** Between tries while the disk has no room even for results. */
+const FULL_RETRY_MS = 500;
+
+const EXECUTION_BY_KEY = 'SELECT key, group_id, job_id, outcome FROM executions WHERE key = ?';
+
+export class Results {
+  readonly #m: ResultsModules;
+  #queue: Result[] = [];
+  #busy = false;
+  #closed = false;
+
+  constructor(modules: ResultsModules) {
+    this.#m = modules;
+  }
+
+  /** Results taken in and not yet committed. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** From the agent; also for runs that ended without ever being handed over. */
+  ended(results: readonly ExecutionEnded[]): void {
+    for (const ended of results) {
+      const run = this.#m.live.byKey(ended.key);
+      if (run === undefined) this.#late(ended);
+      else if (!run.ending) this.#take(run, ended);
+    }
+    this.#start();
+  }
+
+  /** Withdraws runs the agent never had; they end without an execution. Callers hold the leader's lock. */
+  async endWaiting(runs: readonly LiveRun[], outcome: Outcome, reason: Reason, before: readonly Statement[] = []): Promise<void> {
+    const now = this.#m.clock.now();
+    const statements = runs.flatMap((run) => [dropIntent(run.key), endOccurrence(run.group, outcome, reason, now)]);
+    await this.#m.store.writeFor([...before, ...statements]);
+    for (const run of runs) {
+      this.#m.live.remove(run);
+      this.#m.emit({ kind: 'occurrence_dropped', job: run.job.name, group: run.group, outcome, reason, count: 1 });
+    }
+    await this.#promote(new Set(runs.map((run) => run.job.id)));
+  }
+
+  /** Commits what is there and takes nothing more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#m.lock.run(() => Promise.resolve());
+  }
+
+  #take(run: LiveRun, ended: ExecutionEnded): void {
+    run.ending = true;
+    if (Object.keys(run.job.definition.processors).length === 0) {
+      this.#queue.push({ run, ended, output: ended.tail });
+      return;
+    }
+    void this.#m.process(run, ended).then((output) => {
+      this.#queue.push({ run, ended, output });
+      this.#start();
+    }, this.#m.fail);
+  }
+
+  #start(): void {
+    if (this.#busy || this.#closed || this.#queue.length === 0) return;
+    this.#busy = true;
+    void this.#drain().catch(this.#m.fail);
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0 && !this.#closed) {
+      const batch = this.#queue.splice(0, BATCH_MAX);
+      const done = await this.#m.lock.run(() => this.#commit(batch));
+      if (!done) {
+        this.#queue.unshift(...batch);
+        await this.#m.clock.sleep(FULL_RETRY_MS);
+      }
+      // The loop belongs to the API and to the next tick as well.
+      await this.#m.clock.yield();
+    }
+    this.#busy = false;
+    this.#start();
+  }
+
+  async #commit(batch: readonly Result[]): Promise<boolean> {
+    const { launcher, store, emit } = this.#m;
+    const steps = batch.map((result) => this.#nextStep(result));
+    const ends = batch.map((result, index) => this.#finish(result, steps[index] as NextStep));
+    const intents: Intent[] = [];
+    const deletions: { run: LiveRun; statements: Statement[] }[] = [];
+    for (const [index, { run }] of batch.entries()) {
+      const step = steps[index] as NextStep;
+      if (step.kind !== 'final' || step.outcome !== 'succeeded') continue;
+      intents.push(...(await this.#dependents(run)));
+      const deletion = this.#ephemeral(run);
+      if (deletion !== undefined) deletions.push({ run, statements: deletion });
+    }
+    const statements = [...finishStatements(ends), ...deletions.flatMap((deletion) => deletion.statements)];
+    const launch: LaunchBatch = launcher.prepare(intents, statements);
+    const written = await store.write(launch.statements);
+    if (written.kind === 'full') return false;
+    emit({ kind: 'results_committed', count: batch.length, commitMs: written.commitMs });
+    this.#m.agent.acknowledge(batch.map(({ ended }) => ended.key));
+    await launcher.apply(launch, written);
+    for (const [index, result] of batch.entries()) this.#settle(result, steps[index] as NextStep);
+    for (const { run } of deletions) this.#m.hooks.jobDeleted(run.job.id, run.job.name);
+    await this.#promote(new Set(batch.map(({ run }) => run.job.id)));
+    this.#m.dispatcher.pump();
+    return true;
+  }
+
+  #nextStep({ run, ended }: Result): NextStep {
+    if (run.stopping !== null) return { kind: 'final', outcome: ended.outcome, reason: ended.reason };
+    const history = { attempt: run.attempt, relaunches: run.relaunches };
+    return afterAttempt(ended, history, run.job.lifecycle, this.#m.random.float());
+  }
+
+  #finish({ run, ended, output }: Result, step: NextStep): Finish {
+    const now = this.#m.clock.now();
+    const base = { ended, group: run.group, jobId: run.job.id, now, output };
+    return step.kind === 'again'
+      ? { ...base, phase: 'retrying', outcome: 'unfinished', reason: '', wakeAt: now + step.delayMs }
+      : { ...base, phase: 'final', outcome: step.outcome, reason: step.reason, wakeAt: null };
+  }
+
+  async #dependents(run: LiveRun): Promise<Intent[]> {
+    const ids = this.#m.definitions.childrenOf(run.job.name);
+    if (ids.size === 0) return [];
+    const now = this.#m.clock.now();
+    const children = await this.#m.definitions.load([...ids]);
+    return [...children.values()]
+      .filter((job) => !job.definition.disabled && isWithin(job.definition.starts_at, job.definition.expires_at, now))
+      .map((job) => ({
+        kind: 'new',
+        job,
+        trigger: 'parent',
+        nominalAt: now,
+        dueAt: now,
+        parentGroup: run.group,
+        catchUp: false,
+        forced: false,
+      }));
+  }
+
+  /** A job with dependents stays: deleting it would leave them without a parent. */
+  #ephemeral(run: LiveRun): Statement[] | undefined {
+    if (!run.job.definition.ephemeral || this.#m.definitions.childrenOf(run.job.name).size > 0) return undefined;
+    return deleteJob(run.job.id, codeOf(REASONS, 'job_deleted'), this.#m.clock.now());
+  }
+
+  #settle({ run, ended }: Result, step: NextStep): void {
+    this.#m.dispatcher.release(run);
+    this.#m.emit({
+      kind: 'execution_ended',
+      job: run.job.name,
+      group: run.group,
+      attempt: run.attempt,
+      executor: run.job.definition.executor,
+      outcome: ended.outcome,
+      reason: ended.reason,
+      durationMs: ended.startedAtUs === null ? null : (ended.finishedAtUs - ended.startedAtUs) / 1000,
+      final: step.kind === 'final',
+    });
+    if (step.kind === 'final') {
+      this.#m.live.remove(run);
+      return;
+    }
+    run.phase = 'retrying';
+    run.ending = false;
+    run.startedAtUs = null;
+    run.wakeAt = this.#m.clock.now() + step.delayMs;
+    this.#m.hooks.retryAt(run, step.delayMs, step.why === 'relaunch');
+  }
+
+  /** The first waiter of each of these jobs starts, if nothing of the job runs any more. */
+  async #promote(jobIds: ReadonlySet<number>): Promise<void> {
+    const intents: Intent[] = [];
+    for (const jobId of jobIds) {
+      let first: LiveRun | undefined;
+      for (const run of this.#m.live.ofJob(jobId)) {
+        if (run.phase === 'queued' && (first === undefined || run.group < first.group)) first = run;
+      }
+      if (first !== undefined) intents.push({ kind: 'promote', run: first });
+    }
+    if (intents.length === 0) return;
+    // A full disk leaves them waiting: the next result of the job, or the next start of the node, tries again.
+    await this.#m.launcher.commit(this.#m.launcher.prepare(intents));
+  }
+
+  /** A result of a run this leader does not follow: it corrects a `lost` one once, is a repeat, or belongs to another database. */
+  #late(ended: ExecutionEnded): void {
+    void this.#m.lock.run(() => this.#recordLate(ended)).catch(this.#m.fail);
+  }
+
+  async #recordLate(ended: ExecutionEnded): Promise<void> {
+    const { store, agent, clock } = this.#m;
+    const [row] = await store.read<{ group_id: number; job_id: number; outcome: number }>(EXECUTION_BY_KEY, [ended.key], 'linearizable');
+    const statements =
+      row === undefined
+        ? [orphanResult(ended, clock.now())]
+        : ended.outcome === 'lost'
+          ? []
+          : correctionStatements(ended, row.group_id, row.job_id);
+    const written = statements.length === 0 ? { kind: 'committed' } : await store.write(statements);
+    if (written.kind === 'committed') agent.acknowledge([ended.key]);
+  }
+}
+
+export interface ResultsModules {
+  readonly store: LeaderStore;
+  readonly lock: Mutex;
+  readonly live: LiveRuns;
+  readonly definitions: Definitions;
+  readonly launcher: Launcher;
+  readonly dispatcher: Dispatcher;
+  readonly agent: AgentSession;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly emit: Emit;
+  readonly process: ProcessOutput;
+  readonly hooks: ResultsHooks;
+  /** A broken invariant or a lost fence: ends the node. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** An execution that ended here, before any agent had it. */
+export function endedUnsent(run: LiveRun, node: string, nowUs: number, reason: Reason): ExecutionEnded {
+  return {
+    key: run.key,
+    startedAtUs: null,
+    finishedAtUs: nowUs,
+    outcome: 'cancelled',
+    reason,
+    exitCode: null,
+    signal: null,
+    message: `execution ${executionId(run.key, node)} never started: ${reason}`,
+    tail: '',
+    outputBytes: 0,
+    logBytes: 0,
+  };
+}
+
+function isWithin(startsAt: string | null, expiresAt: string | null, now: number): boolean {
+  const at = Temporal.Instant.fromEpochMilliseconds(now);
+  if (startsAt !== null && Temporal.Instant.compare(at, Temporal.Instant.from(startsAt)) < 0) return false;
+  return expiresAt === null || Temporal.Instant.compare(at, Temporal.Instant.from(expiresAt)) <= 0;
+}

@@ -1,0 +1,311 @@
+/**
+ * Wakes for the next due instant, and at least each second, and turns what is due into committed intents. It touches only what is due:
+ * one heap of jobs by their next instant, one of delayed runs (wall time), one of retries (monotonic, so that a clock step does not
+ * stretch a wait). Overload rule: ticks are worked off in chunks in due order, the loop is given away between chunks, and nothing is
+ * dropped; what falls behind by more than the job's grace obeys its misfire policy.
+ */
+import { planJob } from '../core/plan.ts';
+import type { CompiledJob } from '../core/compiled-job.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { Heap } from '../lib/heap.ts';
+import type { Mutex } from '../lib/mutex.ts';
+import type { Emit } from '../model/events.ts';
+import type { Statement } from '../store/database.ts';
+import { DUE_INDEX } from '../store/jobs.ts';
+import { moveCursor, rangeRow } from '../store/occurrences.ts';
+import type { Definitions } from './definitions.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Identities } from './identity.ts';
+import type { Intent, Launcher } from './launcher.ts';
+import type { LeaderStore } from './leader-store.ts';
+import type { LiveRun } from './live.ts';
+
+/** A job waiting for its next instant. Lazy removal: an entry that is no longer the job's own is skipped when it surfaces. */
+interface Entry {
+  readonly jobId: number;
+  readonly nextAt: number;
+  readonly cursorAt: number;
+}
+
+interface Wake {
+  readonly at: number;
+  readonly run: LiveRun;
+  readonly kind: 'wake' | 'retry' | 'relaunch';
+}
+
+export interface SchedulerModules {
+  readonly store: LeaderStore;
+  readonly lock: Mutex;
+  readonly definitions: Definitions;
+  readonly launcher: Launcher;
+  readonly dispatcher: Dispatcher;
+  readonly identities: Identities;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Launching stops while the disk has no room (SEMANTICS, full disk). */
+  readonly mayLaunch: () => boolean;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Jobs planned and committed at once: small enough for the first starts of a storm to begin early. */
+const CHUNK = 256;
+const SLEEP_MAX_MS = 1_000;
+const STEP_MS = 500;
+const FULL_RETRY_MS = 500;
+/** A cursor further ahead of now than this is a health issue (SEMANTICS §2). */
+export const CURSOR_AHEAD_MS = 60_000;
+
+export class Scheduler {
+  readonly #m: SchedulerModules;
+  readonly #entries = new Map<number, Entry>();
+  readonly #jobs = new Heap<Entry>((entry) => entry.nextAt);
+  readonly #delayed = new Heap<Wake>((wake) => wake.at);
+  readonly #retries = new Heap<Wake>((wake) => wake.at);
+  #timer: Timer | undefined;
+  #ticking = false;
+  #again = false;
+  #open = false;
+  #offsetMs = 0;
+  #holdUntil = 0;
+
+  constructor(modules: SchedulerModules) {
+    this.#m = modules;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The earliest next instant, epoch ms. */
+  get nextAt(): number | null {
+    return this.#jobs.peek()?.nextAt ?? null;
+  }
+
+  /** Reads every job's next instant; definitions are loaded when they are due. */
+  async load(): Promise<void> {
+    const all: Entry[] = [];
+    let last = 0;
+    for (;;) {
+      const rows = await this.#m.store.read<{ job_id: number; next_at: number; cursor_at: number }>(DUE_INDEX, [last]);
+      for (const row of rows) all.push({ jobId: row.job_id, nextAt: row.next_at, cursorAt: row.cursor_at });
+      if (rows.length === 0) break;
+      last = (rows.at(-1) as { job_id: number }).job_id;
+      await this.#m.clock.yield();
+    }
+    for (const entry of all) this.#entries.set(entry.jobId, entry);
+    this.#jobs.fill(all);
+  }
+
+  start(): void {
+    this.#open = true;
+    this.#offsetMs = this.#m.clock.now() - this.#m.clock.monotonic();
+    this.#wakeUp();
+  }
+
+  /** Stops launching; what is being committed is finished first. */
+  async close(): Promise<void> {
+    this.#open = false;
+    this.#timer?.cancel();
+    await this.#m.lock.run(() => Promise.resolve());
+  }
+
+  /** A job has a new plan: null takes it out. Callers hold the leader's lock. */
+  put(jobId: number, nextAt: number | null, cursorAt: number): void {
+    if (nextAt === null) {
+      this.#entries.delete(jobId);
+      return;
+    }
+    const entry: Entry = { jobId, nextAt, cursorAt };
+    this.#entries.set(jobId, entry);
+    this.#jobs.push(entry);
+    if (this.#jobs.peek() === entry) this.#arm();
+  }
+
+  /** The next instant of a job, epoch ms. */
+  nextOf(jobId: number): number | null {
+    return this.#entries.get(jobId)?.nextAt ?? null;
+  }
+
+  /** The soonest entries, in order. */
+  upcoming(limit: number): { jobId: number; nextAt: number }[] {
+    return this.#jobs.smallest(limit, (entry) => this.#entries.get(entry.jobId) === entry);
+  }
+
+  /** Jobs whose cursor is more than a minute ahead of now, after the clock was stepped back. */
+  aheadOfClock(): { count: number; resumesAt: number | null } {
+    const now = this.#m.clock.now();
+    const first = this.#jobs.peek();
+    if (first === undefined || first.nextAt - now < CURSOR_AHEAD_MS) return { count: 0, resumesAt: null };
+    let count = 0;
+    let resumesAt: number | null = null;
+    for (const entry of this.#entries.values()) {
+      if (entry.cursorAt - now <= CURSOR_AHEAD_MS) continue;
+      count++;
+      resumesAt = Math.min(resumesAt ?? entry.cursorAt, entry.cursorAt);
+    }
+    return { count, resumesAt };
+  }
+
+  /** A delayed run becomes due at its dueAt. */
+  delay(run: LiveRun): void {
+    this.#delayed.push({ at: run.dueAt, run, kind: 'wake' });
+    this.#arm();
+  }
+
+  /** The next attempt of a run, after `delayMs`. */
+  retry(run: LiveRun, delayMs: number, relaunch: boolean): void {
+    this.#retries.push({ at: this.#m.clock.monotonic() + delayMs, run, kind: relaunch ? 'relaunch' : 'retry' });
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (!this.#open || this.#ticking) return;
+    this.#timer?.cancel();
+    const { clock } = this.#m;
+    const now = clock.now();
+    const waits = [
+      SLEEP_MAX_MS,
+      (this.#jobs.peek()?.nextAt ?? Infinity) - now,
+      (this.#delayed.peek()?.at ?? Infinity) - now,
+      (this.#retries.peek()?.at ?? Infinity) - clock.monotonic(),
+    ];
+    const holdMs = this.#holdUntil - clock.monotonic();
+    this.#timer = clock.setTimer(Math.max(0, holdMs, Math.min(...waits)), () => this.#wakeUp());
+  }
+
+  #wakeUp(): void {
+    if (!this.#open) return;
+    if (this.#ticking) {
+      this.#again = true;
+      return;
+    }
+    this.#ticking = true;
+    void this.#work()
+      .catch(this.#m.fail)
+      .finally(() => {
+        this.#ticking = false;
+        if (this.#again) {
+          this.#again = false;
+          this.#wakeUp();
+        } else this.#arm();
+      });
+  }
+
+  async #work(): Promise<void> {
+    this.#watchClock();
+    this.#m.dispatcher.pump();
+    while (this.#open && this.#m.mayLaunch() && this.#somethingDue()) {
+      const done = await this.#m.lock.run(() => this.#tick());
+      if (!done) {
+        this.#holdUntil = this.#m.clock.monotonic() + FULL_RETRY_MS;
+        return;
+      }
+      await this.#m.clock.yield();
+    }
+  }
+
+  /** Wall against monotonic time: a difference over 500 ms since the last look is a step (or a suspended machine). */
+  #watchClock(): void {
+    const offsetMs = this.#m.clock.now() - this.#m.clock.monotonic();
+    const byMs = offsetMs - this.#offsetMs;
+    this.#offsetMs = offsetMs;
+    if (Math.abs(byMs) > STEP_MS) this.#m.emit({ kind: 'clock_stepped', byMs: Math.round(byMs) });
+  }
+
+  #somethingDue(): boolean {
+    const now = this.#m.clock.now();
+    return (
+      (this.#jobs.peek()?.nextAt ?? Infinity) <= now ||
+      (this.#delayed.peek()?.at ?? Infinity) <= now ||
+      (this.#retries.peek()?.at ?? Infinity) <= this.#m.clock.monotonic()
+    );
+  }
+
+  /** One chunk of what is due, in one commit; false: the disk is full and nothing changed. */
+  async #tick(): Promise<boolean> {
+    const now = this.#m.clock.now();
+    const wakes = this.#dueWakes(now);
+    const due = this.#dueJobs(now);
+    const jobs = await this.#m.definitions.load(due.map((entry) => entry.jobId));
+    const planned = this.#plan(due, jobs, now);
+    const intents = [...wakes.map(intentOf), ...planned.intents];
+    const batch = this.#m.launcher.prepare(intents);
+    batch.statements.push(...planned.statements);
+    if (batch.statements.length === 0) return true;
+    if ((await this.#m.launcher.commit(batch)) === 'full') {
+      this.#putBack(due, wakes);
+      return false;
+    }
+    for (const entry of planned.next) this.put(entry.jobId, entry.nextAt, entry.cursorAt);
+    return true;
+  }
+
+  #dueJobs(now: number): Entry[] {
+    const due: Entry[] = [];
+    while (due.length < CHUNK) {
+      const entry = this.#jobs.peek();
+      if (entry === undefined || entry.nextAt > now) break;
+      this.#jobs.pop();
+      if (this.#entries.get(entry.jobId) === entry) due.push(entry);
+    }
+    return due;
+  }
+
+  #dueWakes(now: number): Wake[] {
+    const due: Wake[] = [];
+    take(this.#delayed, now, due, (wake) => wake.run.phase === 'delayed');
+    take(this.#retries, this.#m.clock.monotonic(), due, (wake) => wake.run.phase === 'retrying' && wake.run.stopping === null);
+    return due;
+  }
+
+  #plan(due: readonly Entry[], jobs: ReadonlyMap<number, CompiledJob>, now: number) {
+    const intents: Intent[] = [];
+    const statements: Statement[] = [];
+    const next: { jobId: number; nextAt: number | null; cursorAt: number }[] = [];
+    for (const entry of due) {
+      const job = jobs.get(entry.jobId);
+      if (job?.spec == null || job.definition.disabled) {
+        next.push({ jobId: entry.jobId, nextAt: null, cursorAt: entry.cursorAt });
+        continue;
+      }
+      const plan = planJob(job.spec, job.misfire, entry.cursorAt, now);
+      for (const { nominalAt, dueAt, catchUp } of plan.launches) {
+        intents.push({ kind: 'new', job, trigger: 'schedule', nominalAt, dueAt, parentGroup: null, catchUp, forced: false });
+      }
+      for (const range of plan.dropped) {
+        const group = this.#m.identities.next();
+        this.#m.launcher.endStretch(job.id);
+        statements.push(rangeRow({ ...range, group, jobId: job.id, jobVersion: job.version, now }));
+        this.#m.emit({
+          kind: 'occurrence_dropped',
+          job: job.name,
+          group,
+          outcome: 'missed',
+          reason: range.reason,
+          count: range.count,
+        });
+      }
+      statements.push(moveCursor(job.id, job.version, plan.cursorAt, plan.nextAt));
+      next.push({ jobId: job.id, nextAt: plan.nextAt, cursorAt: plan.cursorAt });
+    }
+    return { intents, statements, next };
+  }
+
+  #putBack(due: readonly Entry[], wakes: readonly Wake[]): void {
+    for (const entry of due) this.#jobs.push(entry);
+    for (const wake of wakes) (wake.kind === 'wake' ? this.#delayed : this.#retries).push(wake);
+  }
+}
+
+function intentOf(wake: Wake): Intent {
+  return wake.kind === 'wake'
+    ? { kind: 'wake', run: wake.run }
+    : { kind: 'retry', run: wake.run, relaunch: wake.kind === 'relaunch' };
+}
+
+function take(heap: Heap<Wake>, now: number, into: Wake[], wanted: (wake: Wake) => boolean): void {
+  for (let wake = heap.peek(); wake !== undefined && wake.at <= now && into.length < CHUNK; wake = heap.peek()) {
+    heap.pop();
+    if (wanted(wake)) into.push(wake);
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Makes and checks backups: one SQLite file that holds everything, with a manifest in its `meta` table. Made while a node runs: a
+ * read-only connection copies one snapshot (VACUUM INTO), which neither waits for the node nor makes it wait.
+ */
+import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../lib/clock.ts';
+import { AppError } from '../model/errors.ts';
+import { assertWhole, damageOf, restoreHint } from './damage.ts';
+import { databasePathOf } from './data-directory.ts';
+import { loadMigrations, newestVersion } from './migrations.ts';
+import { classify } from './sqlite-errors.ts';
+import { syncDirectory } from './sync-directory.ts';
+
+/** Stored as JSON under `backup` in the copy's meta. */
+export interface BackupManifest {
+  /** Epoch ms, just before the snapshot. */
+  readonly createdAt: number;
+  readonly schemaVersion: number;
+  readonly epoch: number;
+}
+
+export interface BackupSummary {
+  readonly file: string;
+  readonly bytes: number;
+  /** Null for a plain copy of a database that `backup create` did not make. */
+  readonly manifest: BackupManifest | null;
+  readonly schemaVersion: number;
+  readonly epoch: number;
+  readonly jobs: number;
+  readonly occurrences: number;
+  readonly executions: number;
+  /** Executions that had an intent but no end. */
+  readonly openExecutions: number;
+  /** Epoch ms of the newest occurrence's nominal instant; null without any. */
+  readonly newestAt: number | null;
+}
+
+const SQL = {
+  schemaVersion: `SELECT value FROM meta WHERE key = 'schema_version'`,
+  manifest: `SELECT value FROM meta WHERE key = 'backup'`,
+  recordManifest: `INSERT INTO meta (key, value) VALUES ('backup', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+  epoch: 'SELECT epoch AS value FROM leadership WHERE id = 1',
+  jobs: 'SELECT count(*) AS value FROM jobs WHERE deleted_at IS NULL',
+  occurrences: 'SELECT count(*) AS value FROM occurrences',
+  executions: 'SELECT count(*) AS value FROM executions',
+  openExecutions: 'SELECT count(*) AS value FROM executions WHERE finished_at_us IS NULL',
+  hasFiller: `SELECT 1 FROM sqlite_schema WHERE name = 'disk_reserve'`,
+  newestAt: 'SELECT max(nominal_at) AS value FROM occurrences',
+};
+
+/** A reader that meets a checkpoint or a recovery waits so long. */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Writes a backup of the data directory's database to `file`, which must not exist. It appears whole or not at all. Throws AppError:
+ * `conflict` (the file exists), `not_found` (no database), `damaged`, `disk_full`.
+ */
+export function createBackup(options: { dataDir: string; file: string }, modules: { clock: Clock }): BackupSummary {
+  const source = databasePathOf(resolve(options.dataDir));
+  const file = resolve(options.file);
+  if (existsSync(file)) throw new AppError('conflict', `${file} exists already; a backup never overwrites one.`);
+  if (!existsSync(source)) throw new AppError('not_found', `There is no database in ${dirname(source)}.`);
+  assertWhole(source);
+  const draft = `${file}.partial`;
+  rmSync(draft, { force: true });
+  try {
+    copySnapshot(source, draft, modules.clock.now());
+    const summary = verifyBackup(draft);
+    // A link fails where a rename would replace what somebody else put there meanwhile.
+    linkSync(draft, file);
+    return { ...summary, file };
+  } catch (error) {
+    throw backupError(error, source, file);
+  } finally {
+    rmSync(draft, { force: true });
+    syncDirectory(dirname(file));
+  }
+}
+
+/** Checks every page and the schema version. Throws AppError `not_found`, `damaged` (says what is wrong) or `conflict` (too new). */
+export function verifyBackup(path: string): BackupSummary {
+  const file = resolve(path);
+  if (!existsSync(file)) throw new AppError('not_found', `There is no file ${file}.`);
+  const damage = damageOf(file);
+  if (damage !== undefined) throw notWhole(file, damage);
+  const database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  try {
+    const problems = database.prepare('PRAGMA integrity_check(10)').all().map((row) => String(row['integrity_check']));
+    if (problems.join() !== 'ok') throw notWhole(file, problems.join('; '));
+    return summarize(database, file);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw notWhole(file, error instanceof Error ? error.message : String(error), error);
+  } finally {
+    database.close();
+  }
+}
+
+function copySnapshot(source: string, draft: string, createdAt: number): void {
+  // Made beforehand for its mode: a backup holds whatever secrets the jobs hold.
+  closeSync(openSync(draft, 'wx', 0o600));
+  const reader = new DatabaseSync(source, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  try {
+    reader.prepare('VACUUM INTO ?').run(draft);
+  } finally {
+    reader.close();
+  }
+  const copy = new DatabaseSync(draft);
+  try {
+    const manifest: BackupManifest = { createdAt, schemaVersion: numberOf(copy, SQL.schemaVersion), epoch: numberOf(copy, SQL.epoch) };
+    copy.prepare(SQL.recordManifest).run(JSON.stringify(manifest));
+    dropFiller(copy);
+  } finally {
+    copy.close();
+  }
+  chmodSync(draft, 0o600);
+  syncFile(draft);
+}
+
+/** A backup need not carry the disk reserve (reserve.ts). In a large one its free pages are not worth a second copy of everything. */
+function dropFiller(copy: DatabaseSync): void {
+  if (copy.prepare(SQL.hasFiller).get() === undefined) return;
+  copy.exec('DROP TABLE disk_reserve');
+  if (numberOf(copy, 'SELECT freelist_count * 4 > page_count AS value FROM pragma_freelist_count, pragma_page_count') === 1) copy.exec('VACUUM');
+}
+
+function summarize(database: DatabaseSync, file: string): BackupSummary {
+  const schemaVersion = numberOf(database, SQL.schemaVersion);
+  const newest = newestVersion(loadMigrations());
+  if (schemaVersion > newest) {
+    throw new AppError('conflict', `${file} has schema version ${schemaVersion}; this program knows only up to ${newest}.`, {
+      remedy: 'Use the Belfry version that made it, or a newer one.',
+    });
+  }
+  const manifest = database.prepare(SQL.manifest).get()?.['value'];
+  const pages = numberOf(database, 'SELECT page_count * page_size AS value FROM pragma_page_count, pragma_page_size');
+  const newestAt = database.prepare(SQL.newestAt).get()?.['value'];
+  return {
+    file,
+    bytes: pages,
+    manifest: typeof manifest === 'string' ? (JSON.parse(manifest) as BackupManifest) : null,
+    schemaVersion,
+    epoch: numberOf(database, SQL.epoch),
+    jobs: numberOf(database, SQL.jobs),
+    occurrences: numberOf(database, SQL.occurrences),
+    executions: numberOf(database, SQL.executions),
+    openExecutions: numberOf(database, SQL.openExecutions),
+    newestAt: typeof newestAt === 'number' ? newestAt : null,
+  };
+}
+
+function numberOf(database: DatabaseSync, sql: string): number {
+  const value = Number(database.prepare(sql).get()?.['value']);
+  if (!Number.isSafeInteger(value)) throw new Error(`a value is missing (${sql})`);
+  return value;
+}
+
+function notWhole(file: string, detail: string, cause?: unknown): AppError {
+  return new AppError('damaged', `${file} is not a whole Belfry database: ${detail}.`, {
+    remedy: 'Use another backup.',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function backupError(error: unknown, source: string, file: string): unknown {
+  if (error instanceof AppError) return error;
+  const failure = classify(error);
+  if (failure.kind === 'full') return new AppError('disk_full', `No room for the backup ${file}.`, { cause: error });
+  if (failure.kind === 'damaged') {
+    return new AppError('damaged', `The database ${source} is damaged: ${failure.detail}. No backup was made.`, {
+      remedy: restoreHint(dirname(source)),
+      cause: error,
+    });
+  }
+  return new AppError('unavailable', `The backup ${file} could not be made: ${failure.detail}.`, { cause: error });
+}
+
+export function syncFile(path: string): void {
+  const handle = openSync(path, 'r+');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}

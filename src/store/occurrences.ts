@@ -1,0 +1,243 @@
+/**
+ * SQL for occurrences and the intents of their executions. Overlap is decided here, inside the committing batch (SEMANTICS §3): the
+ * phase of a new occurrence is an expression over what is open at that moment, so no crash and no race can start two runs of a job
+ * that forbids it. Codes are those of model/occurrence.ts and repeated as literals, because statement text must be constant.
+ */
+import type { Concurrency } from '../model/job.ts';
+import { type Outcome, OUTCOMES, type Phase, type Reason, REASONS, type Trigger, TRIGGERS, codeOf, PHASES } from '../model/occurrence.ts';
+import type { Statement } from './database.ts';
+
+/** An occurrence about to come into being. Instants are epoch ms; `group` also is the key of its first execution. */
+export interface NewOccurrence {
+  readonly group: number;
+  readonly jobId: number;
+  readonly jobVersion: number;
+  readonly trigger: Trigger;
+  readonly nominalAt: number;
+  readonly dueAt: number;
+  readonly parentGroup: number | null;
+  readonly concurrency: Concurrency;
+  /** true: due later (jitter); overlap is decided when it is due. */
+  readonly delayed: boolean;
+  /** A forced manual run ignores overlap, but counts as running. */
+  readonly forced: boolean;
+  /** The job's last dropped row, to be extended instead of adding another one (one range row per stretch). */
+  readonly extend: number | null;
+}
+
+/** What the batch decided about a new or woken occurrence; null: it did not come into being (job changed, or it exists already). */
+export interface Decision {
+  readonly phase: Phase;
+  readonly outcome: Outcome;
+  readonly reason: Reason;
+}
+
+const RUNNING = 'EXISTS (SELECT 1 FROM occurrences r WHERE r.job_id = s.job_id AND r.phase > 0 AND r.phase >= 3)';
+const QUEUED = 'EXISTS (SELECT 1 FROM occurrences q WHERE q.job_id = s.job_id AND q.phase > 0 AND q.phase = 2)';
+
+/** phase, outcome, reason and finished_at per way of deciding; the one parameter is the time now. */
+const DECIDED: Record<Concurrency | 'delayed', string> = {
+  allow: '3, 0, 0, NULL',
+  delayed: '1, 0, 0, NULL',
+  forbid: `CASE WHEN ${RUNNING} THEN 0 ELSE 3 END, CASE WHEN ${RUNNING} THEN 4 ELSE 0 END, CASE WHEN ${RUNNING} THEN 8 ELSE 0 END, CASE WHEN ${RUNNING} THEN ? END`,
+  queue: `CASE WHEN ${QUEUED} THEN 0 WHEN ${RUNNING} THEN 2 ELSE 3 END, CASE WHEN ${QUEUED} THEN 4 ELSE 0 END, CASE WHEN ${QUEUED} THEN 9 ELSE 0 END, CASE WHEN ${QUEUED} THEN ? END`,
+  replace: `CASE WHEN ${RUNNING} THEN 2 ELSE 3 END, 0, 0, NULL`,
+};
+
+const COLUMNS =
+  'group_id, job_id, job_version, trigger, nominal_at, dedup, due_at, parent_group, phase, outcome, reason, finished_at, wake_at, last_at, count, forced';
+
+/**
+ * The new row is selected from job_state, so that it only comes into being while the job exists in the version the plan was made from
+ * and, for scheduled ones, while the cursor is still before the instant: a replayed or outdated plan writes nothing.
+ */
+function insertSql(way: Concurrency | 'delayed'): string {
+  return (
+    `INSERT INTO occurrences (${COLUMNS}) SELECT ?, s.job_id, s.version, ?, ?, ?, ?, ?, ${DECIDED[way]}, ?, NULL, 1, ? ` +
+    'FROM job_state s WHERE s.job_id = ? AND (? = 0 OR (s.version = ? AND s.cursor_at < ?)) AND ' +
+    '(? IS NULL OR EXISTS (SELECT 1 FROM occurrences p WHERE p.group_id = ? AND p.outcome = 1)) AND ' +
+    'NOT EXISTS (SELECT 1 FROM occurrences d WHERE d.group_id = ? AND d.last_at >= ?) ' +
+    'ON CONFLICT DO NOTHING'
+  );
+}
+
+const RETURNING = ' RETURNING phase, outcome, reason';
+const INSERT: Record<Concurrency | 'delayed', string> = {
+  allow: insertSql('allow'),
+  delayed: insertSql('delayed'),
+  forbid: insertSql('forbid') + RETURNING,
+  queue: insertSql('queue') + RETURNING,
+  replace: insertSql('replace') + RETURNING,
+};
+
+/** The plain scheduled case, which is nearly all of them: no overlap to decide, no range to extend, no parent. */
+const INSERT_PLAIN =
+  `INSERT INTO occurrences (${COLUMNS}) SELECT ?, s.job_id, s.version, 0, ?, 0, ?, NULL, 3, 0, 0, NULL, NULL, NULL, 1, 0 ` +
+  'FROM job_state s WHERE s.job_id = ? AND s.version = ? AND s.cursor_at < ? ON CONFLICT DO NOTHING';
+
+/** A skip right after a skip of the same kind makes the row before it longer. */
+const EXTEND_SKIPPED =
+  'UPDATE occurrences SET last_at = ?, count = count + 1 WHERE group_id = ? AND outcome = 4 AND reason = 8 AND coalesce(last_at, nominal_at) < ? ' +
+  'AND EXISTS (SELECT 1 FROM job_state s WHERE s.job_id = occurrences.job_id AND s.version = ?) ' +
+  'AND EXISTS (SELECT 1 FROM occurrences r WHERE r.job_id = occurrences.job_id AND r.phase > 0 AND r.phase >= 3)';
+
+const CANCEL_WAITING =
+  'UPDATE occurrences SET phase = 0, outcome = 7, reason = ?, wake_at = NULL, finished_at = ? WHERE job_id = ? AND phase > 0 AND phase IN (2, 4) RETURNING group_id';
+
+const INSERT_EXECUTION =
+  'INSERT INTO executions (key, group_id, job_id, attempt, relaunch, node, started_at_us, finished_at_us, outcome, reason, exit_code, signal, message, output_bytes, log_bytes) ' +
+  'SELECT ?, group_id, job_id, ?, ?, ?, NULL, NULL, 0, 0, NULL, NULL, NULL, 0, 0 FROM occurrences WHERE group_id = ? AND phase = 3 ON CONFLICT DO NOTHING';
+
+const WAKE: Record<Concurrency, string> = {
+  allow: wakeSql('allow'),
+  forbid: wakeSql('forbid'),
+  queue: wakeSql('queue'),
+  replace: wakeSql('replace'),
+};
+
+function wakeSql(way: Concurrency): string {
+  const decided = DECIDED[way].replaceAll('s.job_id', 'occurrences.job_id');
+  return `UPDATE occurrences SET (phase, outcome, reason, finished_at) = (SELECT ${decided}), wake_at = NULL WHERE group_id = ? AND phase = 1 RETURNING phase, outcome, reason`;
+}
+
+const RESUME_RETRY = 'UPDATE occurrences SET phase = 3, wake_at = NULL WHERE group_id = ? AND phase = 4';
+
+const PROMOTE =
+  'UPDATE occurrences SET phase = 3 WHERE group_id = ? AND phase = 2 AND NOT EXISTS ' +
+  '(SELECT 1 FROM occurrences r WHERE r.job_id = occurrences.job_id AND r.phase > 0 AND r.phase >= 3)';
+
+const MOVE_CURSOR = 'UPDATE job_state SET cursor_at = ?, next_at = ? WHERE job_id = ? AND version = ? AND cursor_at < ?';
+
+const INSERT_RANGE =
+  `INSERT INTO occurrences (${COLUMNS}) SELECT ?, s.job_id, s.version, 0, ?, 0, ?, NULL, 0, ?, ?, ?, NULL, ?, ?, 0 ` +
+  'FROM job_state s WHERE s.job_id = ? AND s.version = ? AND s.cursor_at < ? ON CONFLICT DO NOTHING';
+
+/** The execution's intent: the row that fixes its identity before anything is started. */
+export function executionIntent(run: { key: number; group: number; attempt: number; relaunch: boolean; node: string }): Statement {
+  return { sql: INSERT_EXECUTION, params: [run.key, run.attempt, run.relaunch ? 1 : 0, run.node, run.group] };
+}
+
+/**
+ * The statements that bring an occurrence into being with the first execution's intent. The last but one (the last, when delayed) tells
+ * what was decided: see `decisionOf`.
+ */
+export function launchStatements(o: NewOccurrence, node: string, now: number): { statements: Statement[]; decisionIndex: number } {
+  const first = executionIntent({ key: o.group, group: o.group, attempt: 1, relaunch: false, node });
+  if (isPlain(o)) {
+    const params = [o.group, o.nominalAt, o.dueAt, o.jobId, o.jobVersion, o.nominalAt];
+    return { statements: [{ sql: INSERT_PLAIN, params }, first], decisionIndex: 0 };
+  }
+  const before = beforeInsert(o, now);
+  const insert = insertStatement(o, now);
+  const statements = o.delayed ? [...before, insert] : [...before, insert, first];
+  return { statements, decisionIndex: before.length };
+}
+
+function isPlain(o: NewOccurrence): boolean {
+  return o.trigger === 'schedule' && o.concurrency === 'allow' && !o.delayed;
+}
+
+function beforeInsert(o: NewOccurrence, now: number): Statement[] {
+  const statements: Statement[] = [];
+  if (o.forced || o.delayed) return statements;
+  if (o.concurrency === 'replace') {
+    statements.push({ sql: CANCEL_WAITING, params: [codeOf(REASONS, 'replaced'), now, o.jobId] });
+  }
+  if (o.concurrency === 'forbid' && o.extend !== null && o.trigger === 'schedule') {
+    statements.push({ sql: EXTEND_SKIPPED, params: [o.nominalAt, o.extend, o.nominalAt, o.jobVersion] });
+  }
+  return statements;
+}
+
+function insertStatement(o: NewOccurrence, now: number): Statement {
+  const way = o.delayed ? 'delayed' : o.forced ? 'allow' : o.concurrency;
+  const scheduled = o.trigger === 'schedule' ? 1 : 0;
+  const timed = way === 'forbid' || way === 'queue' ? [now] : [];
+  return {
+    sql: INSERT[way],
+    params: [
+      o.group,
+      codeOf(TRIGGERS, o.trigger),
+      o.nominalAt,
+      scheduled === 1 ? 0 : o.group,
+      o.dueAt,
+      o.parentGroup,
+      ...timed,
+      o.delayed ? o.dueAt : null,
+      o.forced ? 1 : 0,
+      o.jobId,
+      scheduled,
+      o.jobVersion,
+      o.nominalAt,
+      o.parentGroup,
+      o.parentGroup,
+      o.extend ?? 0,
+      o.nominalAt,
+    ],
+  };
+}
+
+/** A delayed occurrence is due: overlap is decided now. The statement at `decisionIndex` returns what was decided. */
+export function wakeStatements(
+  o: { group: number; jobId: number; concurrency: Concurrency },
+  node: string,
+  now: number,
+): { statements: Statement[]; decisionIndex: number } {
+  const timed = o.concurrency === 'forbid' || o.concurrency === 'queue' ? [now] : [];
+  const wake = { sql: WAKE[o.concurrency], params: [...timed, o.group] };
+  const first = executionIntent({ key: o.group, group: o.group, attempt: 1, relaunch: false, node });
+  const before = o.concurrency === 'replace' ? [cancelWaiting(o.jobId, 'replaced', now)] : [];
+  return { statements: [...before, wake, first], decisionIndex: before.length };
+}
+
+/** What waits in the queue or between retries gives way to a newer run (concurrency replace). */
+export function cancelWaiting(jobId: number, reason: Reason, now: number): Statement {
+  return { sql: CANCEL_WAITING, params: [codeOf(REASONS, reason), now, jobId] };
+}
+
+/** The next attempt of an occurrence that waits between attempts. */
+export function retryStatements(run: { key: number; group: number; attempt: number; relaunch: boolean; node: string }): Statement[] {
+  return [{ sql: RESUME_RETRY, params: [run.group] }, executionIntent(run)];
+}
+
+/** The first waiter of a job starts, unless something of the job runs. */
+export function promoteStatements(group: number, node: string): Statement[] {
+  return [{ sql: PROMOTE, params: [group] }, executionIntent({ key: group, group, attempt: 1, relaunch: false, node })];
+}
+
+/** The job's instants up to `cursorAt` are decided. */
+export function moveCursor(jobId: number, version: number, cursorAt: number, nextAt: number | null): Statement {
+  return { sql: MOVE_CURSOR, params: [cursorAt, nextAt, jobId, version, cursorAt] };
+}
+
+/** Several consecutive dropped instants as one row. `count` beyond 100,000 is a lower bound (SEMANTICS §1.3). */
+export function rangeRow(range: {
+  group: number;
+  jobId: number;
+  jobVersion: number;
+  first: number;
+  last: number;
+  count: number;
+  reason: Reason;
+  now: number;
+}): Statement {
+  const { group, first, last, count, reason, now, jobId, jobVersion } = range;
+  const outcome = codeOf(OUTCOMES, 'missed');
+  const lastAt = count > 1 ? last : null;
+  return {
+    sql: INSERT_RANGE,
+    params: [group, first, first, outcome, codeOf(REASONS, reason), now, lastAt, count, jobId, jobVersion, first],
+  };
+}
+
+/** Phase codes as used in the literals above; a test holds them against the code books. */
+export const LITERALS: readonly [Phase | Outcome | Reason, number][] = [
+  ['delayed', codeOf(PHASES, 'delayed')],
+  ['queued', codeOf(PHASES, 'queued')],
+  ['active', codeOf(PHASES, 'active')],
+  ['retrying', codeOf(PHASES, 'retrying')],
+  ['skipped', codeOf(OUTCOMES, 'skipped')],
+  ['cancelled', codeOf(OUTCOMES, 'cancelled')],
+  ['overlap', codeOf(REASONS, 'overlap')],
+  ['queue_full', codeOf(REASONS, 'queue_full')],
+];

@@ -1,0 +1,152 @@
+/** SQL for the end of executions: result, occurrence, counters and daily totals in one batch (SEMANTICS §1.3-1.6). */
+import type { ExecutionEnded } from '../model/agent.ts';
+import { codeOf, type Outcome, OUTCOMES, type Phase, PHASES, type Reason, REASONS } from '../model/occurrence.ts';
+import type { Statement } from './database.ts';
+
+/** One execution's end with what follows for its occurrence. */
+export interface Finish {
+  readonly ended: ExecutionEnded;
+  readonly group: number;
+  readonly jobId: number;
+  /** The occurrence afterwards: final with its outcome, or retrying until wakeAt (epoch ms). */
+  readonly phase: Extract<Phase, 'final' | 'retrying'>;
+  readonly outcome: Outcome;
+  readonly reason: Reason;
+  readonly wakeAt: number | null;
+  readonly now: number;
+  /** Replaces the tail: what processors made of it. */
+  readonly output: string;
+}
+
+// Every statement but the last asks whether the execution is still unfinished, so a result delivered twice changes nothing the second
+// time, and the last one makes it finished.
+const OPEN = 'EXISTS (SELECT 1 FROM executions e WHERE e.key = ? AND e.finished_at_us IS NULL)';
+
+const COUNT_SUCCESS =
+  "UPDATE job_state SET success_count = success_count + 1, last_success_at = max(coalesce(last_success_at, 0), ?), status = 'success' " +
+  `WHERE job_id = ? AND ${OPEN}`;
+const COUNT_ERROR =
+  "UPDATE job_state SET error_count = error_count + 1, last_error_at = max(coalesce(last_error_at, 0), ?), status = 'failed' " +
+  `WHERE job_id = ? AND ${OPEN}`;
+const OCCURRENCE = `UPDATE occurrences SET phase = ?, outcome = ?, reason = ?, wake_at = ?, finished_at = ? WHERE group_id = ? AND phase = 3 AND ${OPEN}`;
+const OUTPUT = 'INSERT INTO outputs (key, tail) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET tail = excluded.tail';
+const EXECUTION =
+  'UPDATE executions SET started_at_us = ?, finished_at_us = ?, outcome = ?, reason = ?, exit_code = ?, signal = ?, message = ?, output_bytes = ?, log_bytes = ? ' +
+  'WHERE key = ? AND finished_at_us IS NULL';
+const DAILY =
+  'INSERT INTO daily_stats (day, success, failed) SELECT ?, ?, ? ' +
+  `WHERE ${OPEN} ON CONFLICT (day) DO UPDATE SET success = success + excluded.success, failed = failed + excluded.failed`;
+
+const DAY_US = 86_400_000_000;
+
+/** Whether the end counts as an error or a success; skipped and missed never have an execution. */
+export function succeeded(ended: Pick<ExecutionEnded, 'outcome'>): boolean {
+  return ended.outcome === 'succeeded';
+}
+
+/** Statements for a batch of ends. Every batch is safe to repeat as a whole. */
+export function finishStatements(batch: readonly Finish[]): Statement[] {
+  return [...dailyTotals(batch), ...batch.flatMap(finishOne)];
+}
+
+function finishOne(finish: Finish): Statement[] {
+  const { ended, jobId } = finish;
+  const finishedAt = Math.floor(ended.finishedAtUs / 1000);
+  const statements: Statement[] = [
+    { sql: succeeded(ended) ? COUNT_SUCCESS : COUNT_ERROR, params: [finishedAt, jobId, ended.key] },
+    occurrenceAfter(finish),
+  ];
+  if (finish.output !== '') statements.push({ sql: OUTPUT, params: [ended.key, finish.output] });
+  statements.push(executionEnd(ended));
+  return statements;
+}
+
+function occurrenceAfter(finish: Finish): Statement {
+  const final = finish.phase === 'final';
+  return {
+    sql: OCCURRENCE,
+    params: [
+      codeOf(PHASES, finish.phase),
+      final ? codeOf(OUTCOMES, finish.outcome) : 0,
+      final ? codeOf(REASONS, finish.reason) : 0,
+      finish.wakeAt,
+      final ? finish.now : null,
+      finish.group,
+      finish.ended.key,
+    ],
+  };
+}
+
+function executionEnd(ended: ExecutionEnded): Statement {
+  return {
+    sql: EXECUTION,
+    params: [
+      ended.startedAtUs,
+      ended.finishedAtUs,
+      codeOf(OUTCOMES, ended.outcome),
+      codeOf(REASONS, ended.reason),
+      ended.exitCode,
+      ended.signal,
+      ended.message,
+      ended.outputBytes,
+      ended.logBytes,
+      ended.key,
+    ],
+  };
+}
+
+/** One row per day touched, guarded by one execution of the batch: the batch is atomic, so one stands for all. */
+function dailyTotals(batch: readonly Finish[]): Statement[] {
+  const days = new Map<number, { success: number; failed: number; key: number }>();
+  for (const { ended } of batch) {
+    const day = Math.floor(ended.finishedAtUs / DAY_US);
+    const total = days.get(day) ?? { success: 0, failed: 0, key: ended.key };
+    if (succeeded(ended)) total.success++;
+    else total.failed++;
+    days.set(day, total);
+  }
+  return [...days].map(([day, total]) => ({ sql: DAILY, params: [day, total.success, total.failed, total.key] }));
+}
+
+const UNCOUNT_ERROR =
+  "UPDATE job_state SET error_count = max(0, error_count - 1), success_count = success_count + ?, status = CASE WHEN ? = 1 THEN 'success' ELSE status END " +
+  'WHERE job_id = ? AND EXISTS (SELECT 1 FROM executions e WHERE e.key = ? AND e.outcome = 6)';
+const CORRECT_OCCURRENCE =
+  'UPDATE occurrences SET outcome = ?, reason = ? WHERE group_id = ? AND phase = 0 AND outcome = 6 AND EXISTS (SELECT 1 FROM executions e WHERE e.key = ? AND e.outcome = 6)';
+const CORRECT_EXECUTION =
+  'UPDATE executions SET started_at_us = ?, finished_at_us = ?, outcome = ?, reason = ?, exit_code = ?, signal = ?, message = ?, output_bytes = ?, log_bytes = ? ' +
+  'WHERE key = ? AND outcome = 6';
+
+/** A late result corrects a `lost` execution once: its counter rises, the wrong one goes (SEMANTICS §1.6). Nothing flips twice. */
+export function correctionStatements(ended: ExecutionEnded, group: number, jobId: number): Statement[] {
+  const success = succeeded(ended) ? 1 : 0;
+  const counters = success === 1 ? [{ sql: UNCOUNT_ERROR, params: [1, 1, jobId, ended.key] }] : [];
+  return [
+    ...counters,
+    { sql: CORRECT_OCCURRENCE, params: [codeOf(OUTCOMES, ended.outcome), codeOf(REASONS, ended.reason), group, ended.key] },
+    { sql: OUTPUT, params: [ended.key, ended.tail] },
+    { ...executionEnd(ended), sql: CORRECT_EXECUTION },
+  ];
+}
+
+const FINISH_OCCURRENCE =
+  'UPDATE occurrences SET phase = 0, outcome = ?, reason = ?, wake_at = NULL, finished_at = ? WHERE group_id = ? AND phase > 0';
+
+/** Ends an occurrence that has no execution under way: what waits is cancelled or missed. */
+export function endOccurrence(group: number, outcome: Outcome, reason: Reason, now: number): Statement {
+  return { sql: FINISH_OCCURRENCE, params: [codeOf(OUTCOMES, outcome), codeOf(REASONS, reason), now, group] };
+}
+
+const DROP_INTENT = 'DELETE FROM executions WHERE key = ? AND finished_at_us IS NULL';
+
+/** An intent that was never handed to an agent makes no execution when its occurrence ends `missed`. */
+export function dropIntent(key: number): Statement {
+  return { sql: DROP_INTENT, params: [key] };
+}
+
+const ORPHAN = 'INSERT INTO orphan_results (key, seen_at, result) VALUES (?, ?, ?) ON CONFLICT DO NOTHING';
+
+/** A result of an execution this database does not know, after a restore: kept as a record, never applied. */
+export function orphanResult(ended: ExecutionEnded, now: number): Statement {
+  return { sql: ORPHAN, params: [ended.key, now, JSON.stringify(ended)] };
+}

@@ -1,0 +1,83 @@
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/lib/clock.ts';
+import { lastHolder, openDataDirectory } from '../../src/store/data-directory.ts';
+import { defer, openStore, startChild, temporaryDirectory, value } from './kit.ts';
+
+const HOLDER = join(import.meta.dirname, 'hold-directory.ts');
+
+function open(path: string) {
+  const directory = openDataDirectory(path, systemClock);
+  defer(() => directory.close());
+  return directory;
+}
+
+describe('data directory', () => {
+  it('is created for its owner alone, missing parents included', () => {
+    const path = join(temporaryDirectory(), 'a', 'b');
+    open(path);
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+    expect(statSync(join(path, 'holder.json')).mode & 0o077).toBe(0);
+  });
+
+  it('leaves the mode of an existing one alone', () => {
+    const path = join(temporaryDirectory(), 'a');
+    mkdirSync(path, { mode: 0o750 });
+    open(path);
+    expect(statSync(path).mode & 0o777).toBe(0o750);
+  });
+
+  it('refuses a second process, naming the first and what to do', async () => {
+    const path = temporaryDirectory();
+    const child = startChild(HOLDER, [path]);
+    await child.line();
+    expect(() => open(path)).toThrow(new RegExp(`in use by process ${child.pid}, started 20`));
+    expect(() => open(path)).toThrow(expect.objectContaining({ code: 'conflict', remedy: expect.stringContaining(`kill ${child.pid}`) as string }));
+  });
+
+  it('refuses a second opening in the same process, and the first keeps its lock', () => {
+    const path = temporaryDirectory();
+    open(path);
+    expect(() => open(path)).toThrow(`in use by process ${process.pid}`);
+    expect(() => open(path)).toThrow(`in use by process ${process.pid}`);
+  });
+
+  it('is held by a paused process, and free the moment it is killed', async () => {
+    const path = temporaryDirectory();
+    const child = startChild(HOLDER, [path]);
+    await child.line();
+    child.process.kill('SIGSTOP');
+    expect(() => open(path)).toThrow('in use by process');
+    await child.end('SIGKILL');
+    open(path);
+    expect(lastHolder(path)?.pid).toBe(process.pid);
+  });
+
+  it('is free again after close, and does not mind a spoilt holder.json', () => {
+    const path = temporaryDirectory();
+    openDataDirectory(path, systemClock).close();
+    writeFileSync(join(path, 'holder.json'), '{"pid":');
+    expect(lastHolder(path)).toBeUndefined();
+    open(path);
+    expect(lastHolder(path)?.pid).toBe(process.pid);
+    expect(() => open(path)).toThrow(`process ${process.pid}`);
+  });
+
+  it('says when it cannot be created', () => {
+    const file = join(temporaryDirectory(), 'file');
+    writeFileSync(file, '');
+    expect(() => open(join(file, 'x'))).toThrow(expect.objectContaining({ code: 'unavailable', field: 'data-dir' }));
+  });
+
+  it('keeps every write acknowledged before kill -9', async () => {
+    const path = temporaryDirectory();
+    const child = startChild(HOLDER, [path, 'write']);
+    let acknowledged = 0;
+    while (acknowledged < 300) acknowledged = Number(await child.line());
+    await child.end('SIGKILL');
+    const database = openStore(open(path).databasePath);
+    expect(await value(database, 'SELECT max(key) FROM executions')).toBeGreaterThanOrEqual(acknowledged);
+    expect(existsSync(join(path, 'belfry.db'))).toBe(true);
+  });
+});

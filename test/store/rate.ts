@@ -1,0 +1,100 @@
+/**
+ * How fast the store itself is, with the statements of real runs: intents and results of `runs` per batch, two commits each, durable.
+ *
+ *   node test/store/rate.ts [--jobs 1000] [--batch 300] [--runs 60000] [--kept 0] [--checkpoint-pages 1000]
+ */
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock } from '../../src/lib/clock.ts';
+import type { ExecutionEnded } from '../../src/model/agent.ts';
+import { fence } from '../../src/store/database.ts';
+import type { Statement } from '../../src/store/database.ts';
+import { claimLeadership } from '../../src/store/leadership.ts';
+import { migrate } from '../../src/store/migrations.ts';
+import { launchStatements } from '../../src/store/occurrences.ts';
+import { finishStatements } from '../../src/store/results.ts';
+import { openSqlite, SQLITE_DEFAULTS } from '../../src/store/sqlite.ts';
+
+const { values } = parseArgs({
+  options: {
+    jobs: { type: 'string', default: '1000' },
+    batch: { type: 'string', default: '300' },
+    runs: { type: 'string', default: '60000' },
+    kept: { type: 'string', default: '0' },
+    'checkpoint-pages': { type: 'string', default: String(SQLITE_DEFAULTS.checkpointPages) },
+  },
+});
+const jobs = Number(values.jobs);
+const batchSize = Number(values.batch);
+const directory = mkdtempSync(join(tmpdir(), 'belfry-rate-'));
+const path = join(directory, 'belfry.db');
+const database = openSqlite(path, { clock: systemClock, checkpointPages: Number(values['checkpoint-pages']) });
+await migrate(database);
+const epoch = await claimLeadership(database, 'node');
+
+const START = Date.now();
+let next = 0;
+let statements = 0;
+
+async function write(batch: readonly Statement[]): Promise<number> {
+  const started = performance.now();
+  const outcome = await database.write([fence(epoch), ...batch]);
+  if (outcome.kind !== 'committed') throw new Error(JSON.stringify(outcome));
+  statements += batch.length + 1;
+  return performance.now() - started;
+}
+
+await write(
+  Array.from({ length: jobs }, (_, job) => ({
+    sql: `INSERT INTO job_state (job_id, version, cursor_at, next_at, anchor_at, success_count, error_count, status) VALUES (?, 1, 0, NULL, 0, 0, 0, '')`,
+    params: [job + 1],
+  })),
+);
+
+/** One tick: intents of a batch in one commit, their results in another; how long each took. */
+async function tick(): Promise<[number, number]> {
+  const runs = Array.from({ length: batchSize }, () => next++);
+  const intents = runs.flatMap((run) => {
+    const nominalAt = START + Math.floor(run / jobs) * 1000;
+    const occurrence = { group: START * 1000 + run, jobId: (run % jobs) + 1, jobVersion: 1, trigger: 'schedule', nominalAt, dueAt: nominalAt } as const;
+    return launchStatements({ ...occurrence, parentGroup: null, concurrency: 'allow', delayed: false, forced: false, extend: null }, 'node', START).statements;
+  });
+  const results = runs.map((run) => ({
+    ended: ended(START * 1000 + run),
+    group: START * 1000 + run,
+    jobId: (run % jobs) + 1,
+    phase: 'final' as const,
+    outcome: 'succeeded' as const,
+    reason: '' as const,
+    wakeAt: null,
+    now: START,
+    output: 'a line of output\n',
+  }));
+  return [await write(intents), await write(finishStatements(results))];
+}
+
+function ended(key: number): ExecutionEnded {
+  return {
+    key, startedAtUs: key, finishedAtUs: key + 1000, outcome: 'succeeded', reason: '', exitCode: 0, signal: null, message: null,
+    tail: 'a line of output\n', outputBytes: 17, logBytes: 17,
+  };
+}
+
+while (next < Number(values.kept)) await tick();
+const kept = next;
+statements = 0;
+const commits: number[] = [];
+const started = performance.now();
+while (next < kept + Number(values.runs)) commits.push(...(await tick()));
+const seconds = (performance.now() - started) / 1000;
+commits.sort((a, b) => a - b);
+const ms = (share: number) => (commits[Math.min(commits.length - 1, Math.floor(commits.length * share))] ?? 0).toFixed(1);
+process.stdout.write(
+  `${Math.round((next - kept) / seconds)} runs/s, ${Math.round(statements / seconds)} statements/s; commit of ${batchSize} runs: ` +
+    `median ${ms(0.5)} ms, p99 ${ms(0.99)} ms, max ${ms(1)} ms; database ${(statSync(path).size / 2 ** 20).toFixed(0)} MiB, ` +
+    `-wal ${(statSync(`${path}-wal`).size / 2 ** 20).toFixed(1)} MiB, rss ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB\n`,
+);
+await database.close();
+rmSync(directory, { recursive: true, force: true });
