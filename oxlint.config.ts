@@ -60,11 +60,20 @@ const LAYERS: Record<Folder, Layer> = {
 
 const TIMERS = { regex: '^node:timers', message: 'Take a Clock (src/lib/clock.ts).' };
 
+/** From a layer's top folder and from folders inside it. */
+const CLIMBS = ['../', '../../', '../../../', '../../../../'];
+
+function portsOf(folder: Folder, files: readonly string[]): string[] {
+  return files.filter((file) => file.startsWith(`${folder}/`)).map((file) => `!**/${file}`);
+}
+
 /** no-restricted-imports of one folder. Each folder gets its whole list, because a later override replaces an earlier one. */
-function importRules(folder: Folder) {
-  const { may, files = [], never = [], packages } = LAYERS[folder];
+function importRules(folder: Folder, alsoMay: readonly Folder[] = []) {
+  const { files = [], never = [], packages } = LAYERS[folder];
+  const may = [...LAYERS[folder].may, ...alsoMay];
   const hidden = FOLDERS.filter((other) => !may.includes(other)).map((other) => ({
-    group: [`**/${other}/**`, ...files.filter((file) => file.startsWith(`${other}/`)).map((file) => `!**/${file}`)],
+    // Anchored at the climbing dots: executors/http is not the layer http.
+    group: [...CLIMBS.map((up) => `${up}${other}/**`), ...portsOf(other, files)],
     message: `src/${folder} may not import src/${other} (oxlint.config.ts, LAYERS).`,
   }));
   const roots = {
@@ -163,6 +172,11 @@ export default defineConfig({
       files: [`src/${folder}/**/*.ts`],
       rules: { 'no-restricted-imports': ['error' as const, importRules(folder)] },
     })),
+    {
+      // The runner is the process that owns the runs: it alone carries out what the executors say.
+      files: ['src/agent/runner/**/*.ts'],
+      rules: { 'no-restricted-imports': ['error', importRules('agent', ['executors'])] },
+    },
     {
       // Tests look everywhere and use real time; module mocks are the one thing they never do.
       files: ['**/*.test.ts', 'test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts', '*.config.ts'],

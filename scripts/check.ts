@@ -1,5 +1,8 @@
 // `npm run check`: everything that can be said about the source without running it. Runs every step, then says which failed.
 import { spawn } from 'node:child_process';
+import { delimiter, join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '..');
 
 const node = [process.execPath, '--disable-warning=ExperimentalWarning'];
 
@@ -25,13 +28,18 @@ console.log(`${STEPS.length - failed.length} passed, ${failed.length} failed`);
 process.exitCode = failed.length === 0 ? 0 : 1;
 
 function run([file = '', ...args]: readonly string[]): Promise<{ exitCode: number; output: string }> {
-  return new Promise((resolve, reject) => {
+  return new Promise((done, fail) => {
     const chunks: string[] = [];
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const path = [join(root, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter);
+    const child = spawn(file, args, {
+      cwd: root,
+      env: { ...process.env, PATH: path },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (chunk: string) => chunks.push(chunk));
     }
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ exitCode: code ?? 1, output: chunks.join('') }));
+    child.on('error', fail);
+    child.on('close', (code) => done({ exitCode: code ?? 1, output: chunks.join('') }));
   });
 }

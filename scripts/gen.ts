@@ -4,11 +4,13 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { openApiText } from './gen-openapi.ts';
 import { configurationDocs } from './generate/configuration-docs.ts';
 
 /** Path in the repository → its whole text. */
 const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/configuration.md': configurationDocs,
+  'docs/openapi.json': openApiText,
 };
 
 const root = resolve(import.meta.dirname, '..');

@@ -13,7 +13,7 @@ import { preview } from './core/schedule/index.ts';
 import { createHttpApp, type HttpOptions } from './http/app.ts';
 import { type Credentials, parseCredentials } from './http/credentials.ts';
 import type { Services } from './http/services.ts';
-import { systemClock as clock } from './lib/clock.ts';
+import { hostZone, systemClock as clock } from './lib/clock.ts';
 import type { Log } from './lib/log.ts';
 import { systemRandom } from './lib/random.ts';
 import { Scope } from './lib/scope.ts';
@@ -30,7 +30,7 @@ import { executionId } from './server/identity.ts';
 import { leaderOptions } from './server/leader-options.ts';
 import { type Leader, startLeader } from './server/leader.ts';
 import type { LiveRun } from './server/live.ts';
-import { Metrics } from './server/metrics.ts';
+import { Metrics, type MetricsSources } from './server/metrics.ts';
 import type { LogSlice } from './server/runs.ts';
 import { NodeStatus } from './server/node-status.ts';
 import { leaderServices } from './server/services.ts';
@@ -45,7 +45,8 @@ import { openRqlite } from './store/rqlite/database.ts';
 import { openSqlite } from './store/sqlite.ts';
 
 /** Version of the program, from package.json. */
-const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
+  .version;
 const DISK_LOOK_MS = 1_000;
 
 /** Starts a node. Throws AppError for what a person must be told before anything runs. */
@@ -71,9 +72,9 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
   const epoch = await claimLeadership(store.database, name);
   const zone = await zoneOf(store.database, config);
   const stopping = new Stopping();
-  let metrics: Metrics | undefined;
+  const metrics = new Metrics();
   const emit = (event: BelfryEvent) => {
-    metrics?.count(event);
+    metrics.count(event);
     logEvent(log, event);
   };
   const disk = await watchDisk(store.reserve, scope, emit);
@@ -93,17 +94,16 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
     fail: (error) => stopping.fail(error),
   });
   scope.defer(() => leader.close());
-  metrics = new Metrics({
-    counts: leader.counts,
-    jobs: () => leader.jobs.count,
-    scheduled: () => leader.scheduler.size,
-    diskOk: () => disk() === 'ok',
-  });
-  const node = new NodeStatus({ config, name, version: VERSION }, { leader, metrics, disk, agent, zone, leave: () => stopping.ask() });
+  metrics.observe(sourcesOf(leader, disk));
+  const node = new NodeStatus(
+    { config, name, version: VERSION },
+    { leader, metrics, disk, agent, zone, leave: () => stopping.ask() },
+  );
   const app = createHttpApp(httpOptions(config, name, credentials, log), {
     ...leaderServices(leader, { clock }),
     node,
-    preview: async (request) => preview(request, { nowMs: clock.now(), defaultZone: zone.used, calendarsByName: await calendarsOf(leader) }),
+    preview: async (request) =>
+      preview(request, { nowMs: clock.now(), defaultZone: zone.used, calendarsByName: await calendarsOf(leader) }),
   } satisfies Services);
   const address = await listen(app, config);
   node.listensAt(address);
@@ -119,12 +119,24 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
 function openStore(config: Config, path: string): { database: Database; reserve: DiskReserve | null } {
   if (config.storeUrl !== null) return { database: openRqlite({ url: config.storeUrl }), reserve: null };
   const database = openSqlite(path, { clock });
-  return { database, reserve: new DiskReserve(database, { bytes: config.diskReserveBytes, freeBytesMin: config.diskReserveBytes }) };
+  return {
+    database,
+    reserve: new DiskReserve(database, { bytes: config.diskReserveBytes, freeBytesMin: config.diskReserveBytes }),
+  };
+}
+
+function sourcesOf(leader: Leader, disk: () => DiskState): MetricsSources {
+  return {
+    counts: () => leader.counts(),
+    jobs: () => leader.jobs.count,
+    scheduled: () => leader.scheduler.size,
+    diskOk: () => disk() === 'ok',
+  };
 }
 
 /** The zone of schedules without one: the option, else the one stored at first start, else the host's. */
 async function zoneOf(database: Database, config: Config): Promise<{ used: string; host: string }> {
-  const host = Temporal.Now.timeZoneId();
+  const host = hostZone();
   const [row] = await database.read('linearizable', GET_META, ['timezone']);
   const stored = row?.['value'] as string | undefined;
   const used = config.timezone ?? stored ?? host;
@@ -164,11 +176,18 @@ function openAgent(config: Config, dataDir: string, node: string, log: Log): Age
 }
 
 const PROCESSORS = new Map(
-  [createLogProcessor({ stdout: process.stdout, stderr: process.stderr }), createFilesProcessor()].map((one) => [one.name, one]),
+  [createLogProcessor({ stdout: process.stdout, stderr: process.stderr }), createFilesProcessor()].map((one) => [
+    one.name,
+    one,
+  ]),
 );
 
 /** A job's processors over an ended execution; what they say went wrong is an event, never a failure of the run. */
-function processOutput(dataDir: string, node: string, emit: Emit): (run: LiveRun, ended: ExecutionEnded) => Promise<string> {
+function processOutput(
+  dataDir: string,
+  node: string,
+  emit: Emit,
+): (run: LiveRun, ended: ExecutionEnded) => Promise<string> {
   return async (run, ended) => {
     const execution = {
       id: executionId(run.key, node),
@@ -196,7 +215,7 @@ const LOG_PIECE_BYTES = 256 * 1024;
 async function* logBytes(dataDir: string, key: number): AsyncGenerator<Uint8Array> {
   const log = openLog(dataDir, key);
   if (log === null) return;
-  for (let at = log.firstKeptByte; at < log.totalBytes; ) {
+  for (let at = log.firstKeptByte; at < log.totalBytes;) {
     const { bytes, from } = log.read(at, LOG_PIECE_BYTES);
     if (bytes.length === 0) return;
     yield bytes;
@@ -209,8 +228,8 @@ async function* logBytes(dataDir: string, key: number): AsyncGenerator<Uint8Arra
 function readSlice(dataDir: string, key: number, from: number, limit: number): LogSlice | null {
   const log = openLog(dataDir, key);
   if (log === null) return null;
-  const start = from < 0 ? Math.max(0, log.totalBytes + from) : from;
-  const read = log.read(start, limit);
+  const first = from < 0 ? Math.max(0, log.totalBytes + from) : from;
+  const read = log.read(first, limit);
   return { ...read, totalBytes: log.totalBytes, firstKeptByte: log.firstKeptByte };
 }
 
@@ -219,7 +238,10 @@ async function calendarsOf(leader: Leader) {
 }
 
 function httpOptions(config: Config, name: string, credentials: Credentials | null, log: Log): HttpOptions {
-  const tls = config.tlsCert !== null && config.tlsKey !== null ? { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) } : null;
+  const tls =
+    config.tlsCert !== null && config.tlsKey !== null
+      ? { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) }
+      : null;
   return {
     bodyBytesMax: config.maxBodyBytes,
     restoreBytesMax: config.maxRestoreBodyBytes,
@@ -250,7 +272,11 @@ function readSecret(path: string, option: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new AppError('invalid', `--${option}: ${path} cannot be read`, { field: option, remedy: 'name a file this user can read', cause: error });
+    throw new AppError('invalid', `--${option}: ${path} cannot be read`, {
+      field: option,
+      remedy: 'name a file this user can read',
+      cause: error,
+    });
   }
 }
 
@@ -258,12 +284,17 @@ function readSecret(path: string, option: string): string {
 function refuseOpenPort(config: Config, credentials: Credentials | null, log: Log): void {
   if (isLoopback(config.httpAddr)) return;
   if (credentials === null && !config.insecureHttp) {
-    throw new AppError('forbidden', `--http-addr ${config.httpAddr.host}:${config.httpAddr.port} can be reached from other machines, and the API can run any command`, {
-      field: 'http-addr',
-      remedy: 'give --auth-basic-file or --auth-token-file, or listen on 127.0.0.1, or say --insecure-http',
-    });
+    throw new AppError(
+      'forbidden',
+      `--http-addr ${config.httpAddr.host}:${config.httpAddr.port} can be reached from other machines, and the API can run any command`,
+      {
+        field: 'http-addr',
+        remedy: 'give --auth-basic-file or --auth-token-file, or listen on 127.0.0.1, or say --insecure-http',
+      },
+    );
   }
-  if (config.tlsCert === null) log.warn('the API listens beyond this machine without TLS: credentials and jobs can be read on the way');
+  if (config.tlsCert === null)
+    log.warn('the API listens beyond this machine without TLS: credentials and jobs can be read on the way');
 }
 
 async function listen(app: FastifyInstance, config: Config): Promise<{ host: string; port: number }> {

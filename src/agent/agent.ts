@@ -3,6 +3,7 @@
  * run is in the hands of one runner; when that runner dies, another one takes its journal, and what was never accepted is sent again.
  */
 import { mkdirSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { failpoint } from '../lib/failpoint.ts';
 import type { Random } from '../lib/random.ts';
@@ -20,7 +21,7 @@ import { baseEnvironment } from '../core/process-environment.ts';
 import { logsDirectory } from './paths.ts';
 import { PROTOCOL, type RunnerMessage, type RunnerOptions } from './protocol.ts';
 import { greetingOf, RunnerLink } from './runner-link.ts';
-import { findRunners, readIdentity, runnerLogTail, startRunner } from './runner-process.ts';
+import { findRunners, prepareCompileCache, readIdentity, runnerLogTail, startRunner } from './runner-process.ts';
 import { signal } from './runner/tree.ts';
 import { Reaping, type Subreaper } from './subreaper.ts';
 import { ACKNOWLEDGED_MAX } from './spool.ts';
@@ -118,10 +119,10 @@ export class Agent implements AgentSession {
     this.node = options.node;
     this.#options = options;
     this.#m = modules;
-    this.#reaping = modules.reaper === null ? null : new Reaping(modules.reaper, modules.clock);
+    this.#reaping = modules.reaper === null ? null : new Reaping(modules.reaper, modules.clock, () => this.#untaken.size === 0 && this.#takingBy.size === 0);
     this.#runnerOptions = {
       node: options.node,
-      baseEnvironment: options.baseEnvironment ?? baseEnvironment(process.env, options.jobEnvironmentNames),
+      baseEnvironment: options.baseEnvironment ?? baseEnvironment({ ...ownUser(), ...process.env }, options.jobEnvironmentNames),
       outputBytesMax: options.outputBytesMax ?? AGENT_DEFAULTS.outputBytesMax,
       tailBytes: options.tailBytes ?? AGENT_DEFAULTS.tailBytes,
       journalReserveBytes: options.journalReserveBytes ?? AGENT_DEFAULTS.journalReserveBytes,
@@ -139,7 +140,7 @@ export class Agent implements AgentSession {
     this.#ready ??= new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
-      this.#open();
+      this.#open().catch(reject);
     });
     return this.#ready;
   }
@@ -251,9 +252,10 @@ export class Agent implements AgentSession {
 
   // Runners
 
-  #open(): void {
+  async #open(): Promise<void> {
     this.#state = 'starting';
     mkdirSync(logsDirectory(this.#options.dataDir), { recursive: true, mode: 0o750 });
+    await prepareCompileCache(this.#options.dataDir);
     for (const { runner, identity } of findRunners(this.#options.dataDir)) {
       if (identity === null) this.#untaken.add(runner);
       else this.#openLink(runner, true, () => identity, () => false);
@@ -299,8 +301,6 @@ export class Agent implements AgentSession {
     this.#links.delete(link);
     this.#unaccepted.delete(link);
     if (this.#state === 'closed') return;
-    // From now until its journal is taken no orphan may be cleared away: its exit may be a run's result.
-    if (!this.#untaken.has(link.runner)) this.#reaping?.hold();
     this.#untaken.add(link.runner);
     for (const runner of this.#takingBy.get(link)?.runners ?? []) this.#untaken.add(runner);
     this.#takingBy.delete(link);
@@ -420,7 +420,6 @@ export class Agent implements AgentSession {
         else run.link = link;
       }
     }
-    if (this.#state !== 'starting') for (const _ of taken.runners) this.#reaping?.release();
     this.#takeOverUntaken();
     this.#considerReady();
     this.#distribute();
@@ -577,6 +576,16 @@ export class Agent implements AgentSession {
       this.#acknowledged.delete(oldest);
       break;
     }
+  }
+}
+
+/** Who the node runs as, for a node started without USER and LOGNAME (by init, in a container). */
+function ownUser(): Record<string, string> {
+  try {
+    const { username, homedir, shell } = userInfo();
+    return { USER: username, LOGNAME: username, HOME: homedir, SHELL: shell ?? '/bin/sh' };
+  } catch {
+    return {}; // a user id without an entry in the user database
   }
 }
 

@@ -12,7 +12,7 @@ import { signal } from './runner/tree.ts';
 
 const MAIN = fileURLToPath(new URL('./runner/main.ts', import.meta.url));
 /** A runner handles small messages at a steady rate: a small young generation keeps it small without costing time. */
-const NODE_FLAGS = [...(process.env['BPROF']?['--cpu-prof','--cpu-prof-dir=/tmp/ag/prof']:[]),'--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'];
+const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'];
 const LOG_TAIL_BYTES = 2000;
 
 export interface FoundRunner {
@@ -21,7 +21,13 @@ export interface FoundRunner {
   readonly identity: ProcessIdentity | null;
 }
 
-export function startRunner(dataDir: string, options: RunnerOptions, modules: { clock: Clock; random: Random }): { runner: string; child: ChildProcess } {
+export interface StartedRunner {
+  readonly runner: string;
+  readonly child: ChildProcess;
+}
+
+/** Starts a runner in a directory of its own; its environment is the node's, but its jobs get only what `options` says. */
+export function startRunner(dataDir: string, options: RunnerOptions, modules: { clock: Clock; random: Random }): StartedRunner {
   const suffix = Math.floor(modules.random.float() * 36 ** 6).toString(36).padStart(6, '0');
   const runner = `${modules.clock.now()}-${suffix}`;
   const directory = runnerDirectory(dataDir, runner);
@@ -31,9 +37,30 @@ export function startRunner(dataDir: string, options: RunnerOptions, modules: { 
   const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, '--data-dir', dataDir, '--runner', runner], {
     detached: true,
     stdio: ['ignore', log, log],
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache(dataDir) },
   });
   closeSync(log);
   return { runner, child };
+}
+
+/**
+ * Fills the cache of compiled code when there is none, in a process that then ends. A runner that has to strip types itself carries the
+ * stripper (20 MB) as long as it lives; one that finds the cache never loads it. Failing costs only that memory.
+ */
+export async function prepareCompileCache(dataDir: string): Promise<void> {
+  if (existsSync(compileCache(dataDir))) return;
+  const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, '--fill-cache'], {
+    stdio: 'ignore',
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCache(dataDir) },
+  });
+  await new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+}
+
+function compileCache(dataDir: string): string {
+  return join(dataDir, 'compile-cache');
 }
 
 /**

@@ -49,14 +49,16 @@ const STRAY_INTERVAL_MS = 5000;
 export class Reaping {
   readonly #reaper: Subreaper;
   readonly #clock: Clock;
+  readonly #mayClear: () => boolean;
   readonly #watched = new Map<number, (status: number | null) => void>();
   readonly #onSignal = () => this.#look();
   #strays = new Map<number, number>();
-  #holds = 0;
   #timer: Timer;
   #pollTimer: Timer | null = null;
 
-  constructor(reaper: Subreaper, clock: Clock) {
+  /** `mayClear` is false while a dead runner's journal is untaken: a stray may then be a run whose exit is about to be asked for. */
+  constructor(reaper: Subreaper, clock: Clock, mayClear: () => boolean) {
+    this.#mayClear = mayClear;
     this.#reaper = reaper;
     this.#clock = clock;
     this.#timer = clock.setTimer(STRAY_INTERVAL_MS, () => void this.#clearStrays());
@@ -67,16 +69,6 @@ export class Reaping {
   watch(pid: number, tell: (status: number | null) => void): void {
     this.#watched.set(pid, tell);
     this.#look();
-  }
-
-  /** While held no stray is cleared: it may be a job that a new runner is about to ask for. */
-  hold(): void {
-    this.#holds += 1;
-  }
-
-  release(): void {
-    this.#holds -= 1;
-    this.#strays.clear();
   }
 
   close(): void {
@@ -101,7 +93,7 @@ export class Reaping {
     // After a pause of the whole process Node's own exits must be handled before anything here looks.
     await this.#clock.yield();
     const seen = new Map<number, number>();
-    if (this.#holds === 0) {
+    if (this.#mayClear()) {
       for (const stat of zombieChildren()) {
         if (this.#watched.has(stat.pid)) continue;
         if (this.#strays.get(stat.pid) === stat.startTicks) this.#reaper.reap(stat.pid);

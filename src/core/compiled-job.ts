@@ -65,7 +65,8 @@ export function compileJob(
     },
     timeoutMs: definition.timeout === null ? null : durationMs(definition.timeout),
     killGraceMs: durationMs(definition.kill_grace),
-    startDeadlineMs: definition.start_deadline === null ? context.startDeadlineMs : durationMs(definition.start_deadline),
+    startDeadlineMs:
+      definition.start_deadline === null ? context.startDeadlineMs : durationMs(definition.start_deadline),
   };
   return { job, problem };
 }
@@ -115,7 +116,8 @@ function misfireOf(definition: JobDefinition, schedule: Schedule, node: MisfireP
     max: max === 100 ? node.max : max,
   };
   if (schedule.kind === 'after') return { ...own, graceMs: Math.max(own.graceMs, schedule.graceMs) };
-  if (schedule.kind === 'at' && definition.run_if_past) return { ...own, policy: 'last', windowMs: Number.MAX_SAFE_INTEGER };
+  if (schedule.kind === 'at' && definition.run_if_past)
+    return { ...own, policy: 'last', windowMs: Number.MAX_SAFE_INTEGER };
   return own;
 }
 

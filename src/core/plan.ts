@@ -3,7 +3,14 @@
  * the scheduler calls it and writes what it says in one commit.
  */
 import { decideMisfires, type DroppedRange, type Instants, type MisfirePolicy } from './misfire.ts';
-import { countBetween, dueAt, instantsBetween, nextAfter, previousAtOrBefore, type ScheduleSpec } from './schedule/index.ts';
+import {
+  countBetween,
+  dueAt,
+  instantsBetween,
+  nextAfter,
+  previousAtOrBefore,
+  type ScheduleSpec,
+} from './schedule/index.ts';
 
 /** An occurrence to come into being. catchUp: it was older than grace and obeys the catch-up rate. */
 export interface PlannedLaunch {
@@ -47,9 +54,17 @@ function planRange(spec: ScheduleSpec, misfire: MisfirePolicy, cursorAt: number,
   // due_at is cut before the next nominal instant, so it grows with it and what is within grace is a suffix.
   const inGrace = candidates.filter((nominal) => now - dueAt(spec, nominal) <= misfire.graceMs);
   const oldTo = (inGrace[0] ?? upTo + 1) - 1;
-  const old = decideMisfires(misfire, instantsOf(spec), { from: cursorAt, to: oldTo, now, laterDue: inGrace.length > 0 });
+  const old = decideMisfires(misfire, instantsOf(spec), {
+    from: cursorAt,
+    to: oldTo,
+    now,
+    laterDue: inGrace.length > 0,
+  });
   return {
-    launches: [...old.run.map((nominal) => launch(spec, nominal, true)), ...inGrace.map((nominal) => launch(spec, nominal, false))],
+    launches: [
+      ...old.run.map((nominal) => launch(spec, nominal, true)),
+      ...inGrace.map((nominal) => launch(spec, nominal, false)),
+    ],
     dropped: old.dropped,
     cursorAt: upTo,
     nextAt: nextAfter(spec, upTo) ?? null,

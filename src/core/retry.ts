@@ -10,9 +10,6 @@ export interface RetryPolicy {
   readonly jitter: number;
 }
 
-/** Exponential from one second (SEMANTICS §6); an hour at most, so that a long outage does not push the next try into next week. */
-export const RETRY_DEFAULTS = { delayMs: 1_000, factor: 2, delayMaxMs: 3_600_000, jitter: 0 } as const;
-
 /** Delay before retry number `retry` (1-based), never below what the target asked for with Retry-After. `random` is uniform in [0, 1). */
 export function retryDelayMs(policy: RetryPolicy, retry: number, random: number, retryAfterMs = 0): number {
   const grown = Math.min(policy.delayMaxMs, policy.delayMs * policy.factor ** (retry - 1));

@@ -4,7 +4,11 @@
  */
 
 export type ShellWords =
-  | { readonly kind: 'words'; readonly words: readonly string[]; /** Where an operator ended the parsing; null: nowhere. */ readonly stoppedAt: number | null }
+  | {
+      readonly kind: 'words';
+      readonly words: readonly string[];
+      /** Where an operator ended the parsing; null: nowhere. */ readonly stoppedAt: number | null;
+    }
   | { readonly kind: 'unbalanced'; readonly position: number };
 
 const OPERATORS = new Set([';', '&', '|', '<', '>', '(', ')']);

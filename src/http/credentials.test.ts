@@ -47,8 +47,8 @@ describe('credentials', () => {
 
   test('many guesses at once wait in a short line', async () => {
     const { credentials } = good({ basic: `bob:${await hashPassword('x')}` });
-    const verdicts = Array.from({ length: 70 }, (_, i) => credentials.check(basic(`eve:${i}`)));
+    const verdicts = Array.from({ length: 22 }, (_, i) => credentials.check(basic(`eve:${i}`)));
     expect(verdicts.filter((verdict) => verdict === 'busy')).toHaveLength(6);
-    expect(new Set(await Promise.all(verdicts.slice(0, 2)))).toEqual(new Set(['wrong']));
+    expect(new Set(await Promise.all(verdicts))).toEqual(new Set(['wrong', 'busy']));
   });
 });

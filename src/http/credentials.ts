@@ -8,7 +8,7 @@ import { createHash, createHmac, randomBytes, scrypt, timingSafeEqual } from 'no
 const LINES_MAX = 10_000;
 const TOKEN_CHARACTERS_MIN = 16;
 /** Passwords checked at once wait for this many others at most; each costs ~100 ms of a core. */
-const WAITING_MAX = 64;
+const WAITING_MAX = 16;
 /** Passwords known to be right, so that scrypt runs once per user and not per request. */
 const REMEMBERED_MAX = 1_000;
 

@@ -72,17 +72,23 @@ function decodeBody(request: FastifyRequest): unknown {
 
 /** Also restore's. */
 export function refusedJob({ stage, field, message, remedy }: JobRefusal): AppError {
-  const text = stage === 'decode' ? 'unable to parse payload' : 'job validation failed';
+  const text = stage === 'decode' ? 'unable to parse payload' : VALIDATION;
   return new AppError('invalid', `${text}: ${field === '' ? '' : `${field}: `}${message}`, { remedy });
 }
+
+const VALIDATION = 'job validation failed';
+const SCHEDULE_REMEDY = 'POST /v1/schedule/preview tells what a schedule means';
 
 /** What the service refuses of a job (its schedule, its zone) is validation too. */
 function asValidation(error: unknown): never {
   if (!(error instanceof AppError)) throw error;
+  // Clients compare this body with Dkron's.
   if (error.code === 'parent_not_found') throw new AppError('parent_not_found', 'specified parent job not found');
   if (error.code !== 'invalid') throw error;
+  const remedy = error.remedy ?? (error.field === 'schedule' ? SCHEDULE_REMEDY : '');
   const field = error.field === undefined ? '' : `${error.field}: `;
-  throw new AppError('invalid', `job validation failed: ${field}${error.message}`, { remedy: error.remedy ?? '', cause: error });
+  const text = error.message.startsWith(VALIDATION) ? error.message : `${VALIDATION}: ${field}${error.message}`;
+  throw new AppError('invalid', text, { remedy, cause: error });
 }
 
 const UNKNOWN_SHOWN_MAX = 20;

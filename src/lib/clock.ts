@@ -3,6 +3,11 @@
  * the simulation can replace both.
  */
 
+/** The zone this host is in: an IANA name. */
+export function hostZone(): string {
+  return Temporal.Now.timeZoneId();
+}
+
 export interface Timer {
   cancel(): void;
 }

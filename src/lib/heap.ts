@@ -42,7 +42,7 @@ export class Heap<T> {
   }
 
   /** Fills an empty heap at once: O(n) instead of n pushes. */
-  fill(all: Iterable<T>): void {
+  load(all: Iterable<T>): void {
     for (const item of all) this.#items.push(item);
     this.#items.sort((a, b) => this.#orderOf(a) - this.#orderOf(b));
   }

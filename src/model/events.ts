@@ -7,7 +7,15 @@ import type { Outcome, Reason, Trigger } from './occurrence.ts';
 export type BelfryEvent =
   | { kind: 'occurrence_committed'; count: number; commitMs: number }
   | { kind: 'occurrence_dropped'; job: string; group: number; outcome: Outcome; reason: Reason; count: number }
-  | { kind: 'execution_started'; job: string; group: number; attempt: number; executor: string; latenessMs: number; trigger: Trigger }
+  | {
+      kind: 'execution_started';
+      job: string;
+      group: number;
+      attempt: number;
+      executor: string;
+      latenessMs: number;
+      trigger: Trigger;
+    }
   | {
       kind: 'execution_ended';
       job: string;
@@ -20,7 +28,11 @@ export type BelfryEvent =
       final: boolean;
     }
   | { kind: 'results_committed'; count: number; commitMs: number }
-  | { kind: 'job_changed'; job: string; change: 'created' | 'updated' | 'deleted' | 'enabled' | 'disabled' | 'cursor_reset' }
+  | {
+      kind: 'job_changed';
+      job: string;
+      change: 'created' | 'updated' | 'deleted' | 'enabled' | 'disabled' | 'cursor_reset';
+    }
   | { kind: 'clock_stepped'; byMs: number }
   | { kind: 'store_trouble'; what: string; outcome: string; delayMs: number }
   | { kind: 'disk'; state: 'ok' | 'low' | 'full' }

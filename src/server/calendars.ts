@@ -48,7 +48,9 @@ export class Calendars {
   delete(name: string): Promise<void> {
     return this.#m.lock.run(async () => {
       if (this.#m.definitions.calendar(name) === undefined) {
-        throw new AppError('not_found', `no calendar named ${JSON.stringify(name)}`, { remedy: 'GET /v1/calendars lists them' });
+        throw new AppError('not_found', `no calendar named ${JSON.stringify(name)}`, {
+          remedy: 'GET /v1/calendars lists them',
+        });
       }
       const users = await this.#users(name);
       if (users.length > 0) {

@@ -14,7 +14,9 @@ export function logEvent(log: EventLog, event: BelfryEvent): void {
     case 'execution_started':
       return log.debug(fields, 'execution started');
     case 'execution_ended':
-      return event.outcome === 'succeeded' ? log.debug(fields, 'execution ended') : log.info(fields, `execution ${event.outcome}`);
+      return event.outcome === 'succeeded'
+        ? log.debug(fields, 'execution ended')
+        : log.info(fields, `execution ${event.outcome}`);
     case 'occurrence_dropped':
       return log.info(fields, `occurrence ${event.outcome}: ${event.reason}`);
     case 'job_changed':
@@ -24,7 +26,9 @@ export function logEvent(log: EventLog, event: BelfryEvent): void {
     case 'store_trouble':
       return log.warn(fields, 'the store did not answer; trying again');
     case 'disk':
-      return event.state === 'ok' ? log.info(fields, 'the disk has room again; launching resumes') : log.warn(fields, 'the disk is short of room; launching stops');
+      return event.state === 'ok'
+        ? log.info(fields, 'the disk has room again; launching resumes')
+        : log.warn(fields, 'the disk is short of room; launching stops');
     case 'processor_problem':
       return log.warn(fields, 'a processor failed');
     case 'recovered':

@@ -14,7 +14,8 @@ export function healthIssues(sources: HealthSources): string[] {
   const issues: string[] = [];
   const { disk, cursorsAhead, zoneDiffers, agentUp } = sources;
   if (disk === 'low') issues.push('the disk is short of room: nothing new is launched until there is space again');
-  if (disk === 'full') issues.push('the disk is full: nothing is launched and writes are refused until there is space again');
+  if (disk === 'full')
+    issues.push('the disk is full: nothing is launched and writes are refused until there is space again');
   if (cursorsAhead.count > 0 && cursorsAhead.resumesAt !== null) {
     issues.push(
       `the clock is behind the schedule of ${cursorsAhead.count} jobs: they resume after ${instantText(cursorsAhead.resumesAt)}, ` +

@@ -37,7 +37,9 @@ export class JobList {
     const jobs: JobView[] = [];
     for (let at = 0; at < ids.length; at += SLICE) {
       const slice = ids.slice(at, at + SLICE);
-      const rows = new Map((await this.#store.read<JobRow>(JOBS_BY_ID, [JSON.stringify(slice)])).map((row) => [row.id, row]));
+      const rows = new Map(
+        (await this.#store.read<JobRow>(JOBS_BY_ID, [JSON.stringify(slice)])).map((row) => [row.id, row]),
+      );
       jobs.push(...(await this.#views(slice.flatMap((id) => rows.get(id) ?? []))));
       await this.#clock.yield();
     }
@@ -46,9 +48,15 @@ export class JobList {
 
   async #ids(query: JobListQuery): Promise<{ total: number; ids: number[] }> {
     const order = query.descending ? 'DESC' : 'ASC';
-    const plain = query.sort === 'name' && query.status === null && query.disabled === null && Object.keys(query.metadata).length === 0;
+    const plain =
+      query.sort === 'name' &&
+      query.status === null &&
+      query.disabled === null &&
+      Object.keys(query.metadata).length === 0;
     if (plain && (query.q ?? '') === '') return this.#pageByName(query, order);
-    const { sql, params } = plain ? { sql: SEARCH_BY_NAME[order], params: [query.q, query.q] } : filteredJobs(query.sort, order, query);
+    const { sql, params } = plain
+      ? { sql: SEARCH_BY_NAME[order], params: [query.q, query.q] }
+      : filteredJobs(query.sort, order, query);
     const rows = await this.#store.read<{ id: number }>(sql, params);
     return { total: rows.length, ids: rows.slice(query.start, query.end ?? rows.length).map((row) => row.id) };
   }

@@ -19,7 +19,11 @@ interface WriteContext {
 }
 
 /** Checks the schedule and computes the row, or says what is wrong. */
-export function planJobWrite(input: JobInput, before: JobRow | undefined, options: WriteContext): PlannedWrite | AppError {
+export function planJobWrite(
+  input: JobInput,
+  before: JobRow | undefined,
+  options: WriteContext,
+): PlannedWrite | AppError {
   const definition = definitionOf(input);
   const old = before === undefined ? undefined : (JSON.parse(before.definition) as JobDefinition);
   const problem = scheduleProblem(definition, old, options) ?? calendarProblem(definition, options.context);
@@ -57,7 +61,8 @@ export function planJobWrite(input: JobInput, before: JobRow | undefined, option
 }
 
 /** First instant of a job after `from`, null when there is none. */
-planJobWrite.nextAt = (job: CompiledJob, from: number): number | null => (job.spec === null ? null : (nextAfter(job.spec, from) ?? null));
+planJobWrite.nextAt = (job: CompiledJob, from: number): number | null =>
+  job.spec === null ? null : (nextAfter(job.spec, from) ?? null);
 
 /**
  * Where the job's cursor stands after the write. It stays when nothing that decides instants changed; else it is now: an edit never fires
@@ -70,7 +75,8 @@ function cursorOf(
   spec: ScheduleSpec | null,
   now: number,
 ): { at: number; rewind: boolean } {
-  if (before !== undefined && old !== undefined && !old.disabled && sameInstants(definition, old)) return { at: before.cursor_at, rewind: false };
+  if (before !== undefined && old !== undefined && !old.disabled && sameInstants(definition, old))
+    return { at: before.cursor_at, rewind: false };
   const newText = old?.schedule !== definition.schedule;
   if (newText && spec?.schedule.kind === 'after') return { at: now - 1, rewind: true };
   if (newText && spec?.schedule.kind === 'at' && definition.run_if_past && spec.schedule.at <= now) {
@@ -79,14 +85,28 @@ function cursorOf(
   return { at: now, rewind: false };
 }
 
-const DECIDING = ['schedule', 'timezone', 'dst', 'calendars', 'starts_at', 'expires_at', 'jitter', 'parent_job', 'disabled'] as const;
+const DECIDING = [
+  'schedule',
+  'timezone',
+  'dst',
+  'calendars',
+  'starts_at',
+  'expires_at',
+  'jitter',
+  'parent_job',
+  'disabled',
+] as const;
 
 function sameInstants(a: JobDefinition, b: JobDefinition): boolean {
   return DECIDING.every((field) => JSON.stringify(a[field]) === JSON.stringify(b[field]));
 }
 
 /** Impossible and past schedules are refused when their text is new or changed, never in a restore. */
-function scheduleProblem(definition: JobDefinition, old: JobDefinition | undefined, options: WriteContext): AppError | undefined {
+function scheduleProblem(
+  definition: JobDefinition,
+  old: JobDefinition | undefined,
+  options: WriteContext,
+): AppError | undefined {
   if (definition.schedule === '' && definition.parent_job !== '') return undefined;
   const unchanged = old !== undefined && old.schedule === definition.schedule && old.timezone === definition.timezone;
   const parsed = parseSchedule(definition.schedule, {
@@ -106,7 +126,9 @@ function scheduleProblem(definition: JobDefinition, old: JobDefinition | undefin
 }
 
 function calendarProblem(definition: JobDefinition, context: CompileContext): AppError | undefined {
-  const missing = definition.calendars.find((entry) => typeof entry === 'string' && context.calendar(entry) === undefined);
+  const missing = definition.calendars.find(
+    (entry) => typeof entry === 'string' && context.calendar(entry) === undefined,
+  );
   if (missing === undefined) return undefined;
   return new AppError('invalid', `job validation failed: calendars: no calendar named ${JSON.stringify(missing)}`, {
     field: 'calendars',

@@ -8,7 +8,16 @@ import type { Emit } from '../model/events.ts';
 import { type JobDefinition, type JobInput, type JobView } from '../model/job.ts';
 import { codeOf, REASONS } from '../model/occurrence.ts';
 import type { Statement } from '../store/database.ts';
-import { cancelAllWaiting, COUNT_JOBS, deleteJob, JOBS_BY_NAME, type JobRow, type JobWrite, putJob, resetCursor } from '../store/jobs.ts';
+import {
+  cancelAllWaiting,
+  COUNT_JOBS,
+  deleteJob,
+  JOBS_BY_NAME,
+  type JobRow,
+  type JobWrite,
+  putJob,
+  resetCursor,
+} from '../store/jobs.ts';
 import { dropIntent, endOccurrence } from '../store/results.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -65,7 +74,9 @@ export class Jobs {
 
   async put(input: JobInput, options: { runOnCreate: boolean }): Promise<JobView> {
     if (this.#m.paused()) {
-      throw new AppError('paused', 'new job submissions are paused', { remedy: 'POST /v1/unpause to accept them again' });
+      throw new AppError('paused', 'new job submissions are paused', {
+        remedy: 'POST /v1/unpause to accept them again',
+      });
     }
     const view = await this.#put({ input, restore: false });
     if (options.runOnCreate) await this.run(input.name, { force: false });
@@ -133,8 +144,12 @@ export class Jobs {
   async restore(inputs: readonly JobInput[]): Promise<string[]> {
     const lines: string[] = [];
     for (const level of treeLevels(inputs)) {
-      const results = await Promise.all(level.map((input) => this.#put({ input, restore: true }).then(() => true, expected)));
-      level.forEach((input, index) => lines.push(`${results[index] === true ? 'success' : 'fail'} create ${input.name}`));
+      const results = await Promise.all(
+        level.map((input) => this.#put({ input, restore: true }).then(() => true, expected)),
+      );
+      level.forEach((input, index) =>
+        lines.push(`${results[index] === true ? 'success' : 'fail'} create ${input.name}`),
+      );
     }
     return lines;
   }
@@ -145,7 +160,7 @@ export class Jobs {
     this.#m.definitions.forget(jobId);
     this.#m.scheduler.put(jobId, null, 0);
     this.#m.emit({ kind: 'job_changed', job: name, change: 'deleted' });
-    for (const run of [...this.#m.live.ofJob(jobId)]) {
+    for (const run of this.#m.live.ofJob(jobId)) {
       if (run.phase !== 'active') this.#m.live.remove(run);
     }
   }
@@ -164,7 +179,7 @@ export class Jobs {
 
   /** One commit for all; two writes of one name in a batch go in order, in commits of their own. */
   async #putAll(puts: readonly Put[]): Promise<(JobView | AppError)[]> {
-    const results = new Array<JobView | AppError>(puts.length);
+    const results: (JobView | AppError)[] = [];
     let rest = puts.map((put, index) => ({ put, index }));
     while (rest.length > 0) {
       const names = new Set<string>();
@@ -200,7 +215,9 @@ export class Jobs {
       plans.map(async (plan, index) => {
         if (plan instanceof AppError) return plan;
         const row = after.get(plan.write.name);
-        const applied = written.repeated ? row?.version === plan.write.version + 1 : (written.results[places[index] as number]?.rows.length ?? 0) > 0;
+        const applied = written.repeated
+          ? row?.version === plan.write.version + 1
+          : (written.results[places[index] as number]?.rows.length ?? 0) > 0;
         if (!applied || row === undefined) return parentProblem(puts[index] as Put);
         this.#applyPut(plan, row, rows.get(row.name));
         return this.#list.viewOf(row);
@@ -215,7 +232,7 @@ export class Jobs {
     scheduler.put(row.id, row.next_at, row.cursor_at);
     if (before === undefined) this.#count++;
     if (plan.write.disabled) {
-      for (const run of [...live.ofJob(row.id)]) if (run.phase !== 'active' || !run.sent) live.remove(run);
+      for (const run of live.ofJob(row.id)) if (run.phase !== 'active' || !run.sent) live.remove(run);
     }
     this.#m.emit({ kind: 'job_changed', job: row.name, change: before === undefined ? 'created' : 'updated' });
   }
@@ -224,7 +241,10 @@ export class Jobs {
   #disable(plan: { write: JobWrite; jobId: number | null }, withdrawn: LiveRun[]): Statement[] {
     if (plan.jobId === null || !plan.write.disabled) return [];
     const reason = codeOf(REASONS, 'job_disabled');
-    return [cancelAllWaiting(plan.jobId, reason, plan.write.now), ...this.#withdraw(plan.jobId, 'job_disabled', withdrawn)];
+    return [
+      cancelAllWaiting(plan.jobId, reason, plan.write.now),
+      ...this.#withdraw(plan.jobId, 'job_disabled', withdrawn),
+    ];
   }
 
   /** Intents of the job that no agent has yet are taken back and end cancelled. */
@@ -252,14 +272,17 @@ export class Jobs {
     const { store, definitions, live, scheduler } = this.#m;
     const withdrawn: LiveRun[] = [];
     const now = this.#m.clock.now();
-    const statements = [...deleteJob(row.id, codeOf(REASONS, 'job_deleted'), now), ...this.#withdraw(row.id, 'job_deleted', withdrawn)];
+    const statements = [
+      ...deleteJob(row.id, codeOf(REASONS, 'job_deleted'), now),
+      ...this.#withdraw(row.id, 'job_deleted', withdrawn),
+    ];
     const written = await store.write(statements).catch((error: unknown) => this.#handBack(withdrawn, error));
     if (written.kind === 'full') this.#handBack(withdrawn, null);
     scheduler.put(row.id, null, 0);
     definitions.forget(row.id);
     definitions.setParent(row.id, parse(row).parent_job, '');
     this.#count--;
-    for (const run of [...live.ofJob(row.id)]) {
+    for (const run of live.ofJob(row.id)) {
       if (run.phase !== 'active' || withdrawn.includes(run)) live.remove(run);
       else if (running === 'kill') this.#m.stop(run, 'job_deleted');
       // A detached run's result is recorded; no further attempt follows it.
@@ -274,17 +297,30 @@ export class Jobs {
     const running = [...live.ofJob(job.id)].find((run) => run.phase === 'active' || run.phase === 'retrying');
     const launched = await launcher.commit(
       launcher.prepare([
-        { kind: 'new', job, trigger: 'manual', nominalAt: now, dueAt: now, parentGroup: null, catchUp: false, forced: force },
+        {
+          kind: 'new',
+          job,
+          trigger: 'manual',
+          nominalAt: now,
+          dueAt: now,
+          parentGroup: null,
+          catchUp: false,
+          forced: force,
+        },
       ]),
     );
     if (launched === 'full') return this.#handBack([], null);
     const [run] = launched;
-    if (run?.decision == null) throw notFound(job.name);
+    if (run === undefined || run.decision === null) throw notFound(job.name);
     if (run.decision.phase !== 'final') return run.group;
-    throw new AppError('overlap', `job ${job.name} is running (group ${running?.group ?? 'unknown'}) and its concurrency is ${job.concurrency}`, {
-      remedy: 'wait for it, or run with ?force=true',
-      ...(running === undefined ? {} : { group: running.group }),
-    });
+    throw new AppError(
+      'overlap',
+      `job ${job.name} is running (group ${running?.group ?? 'unknown'}) and its concurrency is ${job.concurrency}`,
+      {
+        remedy: 'wait for it, or run with ?force=true',
+        ...(running === undefined ? {} : { group: running.group }),
+      },
+    );
   }
 }
 
@@ -325,8 +361,12 @@ function treeLevels(inputs: readonly JobInput[]): JobInput[][] {
   if (placed === inputs.length) return levels;
   const names = new Set(levels.flat().map((input) => input.name));
   const lost = inputs.find((input) => !names.has(input.name));
-  throw new AppError('invalid', `job ${lost?.name}: its parent ${JSON.stringify(lost?.parent_job)} is not in this file, or they form a cycle`, {
-    field: 'parent_job',
-    remedy: 'put the parent into the same file',
-  });
+  throw new AppError(
+    'invalid',
+    `job ${lost?.name}: its parent ${JSON.stringify(lost?.parent_job)} is not in this file, or they form a cycle`,
+    {
+      field: 'parent_job',
+      remedy: 'put the parent into the same file',
+    },
+  );
 }

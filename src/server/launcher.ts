@@ -8,7 +8,13 @@ import type { StopRequest } from '../model/agent.ts';
 import type { Emit } from '../model/events.ts';
 import { OUTCOMES, PHASES, REASONS, type Trigger, wordOf } from '../model/occurrence.ts';
 import type { Statement, StatementResult } from '../store/database.ts';
-import { type Decision, launchStatements, promoteStatements, retryStatements, wakeStatements } from '../store/occurrences.ts';
+import {
+  type Decision,
+  launchStatements,
+  promoteStatements,
+  retryStatements,
+  wakeStatements,
+} from '../store/occurrences.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Identities } from './identity.ts';
 import type { LeaderStore } from './leader-store.ts';
@@ -39,7 +45,14 @@ export interface Launched {
 /** A batch in the making: intents' statements with the places where their decisions will be found. */
 export interface LaunchBatch {
   readonly statements: Statement[];
-  readonly places: { intent: Intent; group: number; key: number; index: number; extendIndex: number; delayed: boolean }[];
+  readonly places: {
+    intent: Intent;
+    group: number;
+    key: number;
+    index: number;
+    extendIndex: number;
+    delayed: boolean;
+  }[];
 }
 
 /** What the launcher tells when a run must end or wait, without knowing who does it. */
@@ -51,7 +64,8 @@ export interface LauncherHooks {
 const ACTIVE: Decision = { phase: 'active', outcome: 'unfinished', reason: '' };
 const DELAYED: Decision = { phase: 'delayed', outcome: 'unfinished', reason: '' };
 const EXTENDED: Decision = { phase: 'final', outcome: 'skipped', reason: 'overlap' };
-const DECISIONS_OF = 'SELECT group_id, phase, outcome, reason FROM occurrences WHERE group_id IN (SELECT value FROM json_each(?))';
+const DECISIONS_OF =
+  'SELECT group_id, phase, outcome, reason FROM occurrences WHERE group_id IN (SELECT value FROM json_each(?))';
 
 export class Launcher {
   readonly #node: string;
@@ -134,8 +148,16 @@ export class Launcher {
       const occurrence = newOccurrence(intent, group, extend, now);
       const { statements, decisionIndex } = launchStatements(occurrence, this.#node, now);
       batch.statements.push(...statements);
-      const extendIndex = statements.length > 1 && decisionIndex > 0 && intent.job.concurrency === 'forbid' ? start : -1;
-      batch.places.push({ intent, group, key: group, index: start + decisionIndex, extendIndex, delayed: occurrence.delayed });
+      const extendIndex =
+        statements.length > 1 && decisionIndex > 0 && intent.job.concurrency === 'forbid' ? start : -1;
+      batch.places.push({
+        intent,
+        group,
+        key: group,
+        index: start + decisionIndex,
+        extendIndex,
+        delayed: occurrence.delayed,
+      });
       return;
     }
     const { run } = intent;
@@ -146,7 +168,14 @@ export class Launcher {
         now,
       );
       batch.statements.push(...statements);
-      batch.places.push({ intent, group: run.group, key: run.key, index: start + decisionIndex, extendIndex: -1, delayed: false });
+      batch.places.push({
+        intent,
+        group: run.group,
+        key: run.key,
+        index: start + decisionIndex,
+        extendIndex: -1,
+        delayed: false,
+      });
       return;
     }
     const key = intent.kind === 'retry' ? this.#identities.next() : run.group;
@@ -177,7 +206,12 @@ export class Launcher {
     }
   }
 
-  #applyNew(intent: Extract<Intent, { kind: 'new' }>, group: number, decision: Decision | null, ready: LiveRun[]): void {
+  #applyNew(
+    intent: Extract<Intent, { kind: 'new' }>,
+    group: number,
+    decision: Decision | null,
+    ready: LiveRun[],
+  ): void {
     const { job } = intent;
     if (decision === null) return;
     if (decision.phase === 'final') {
@@ -208,7 +242,7 @@ export class Launcher {
   /** replace: what waited was cancelled in the same batch, what runs is asked to end; the new one starts when that is done. */
   #giveWay(run: LiveRun): void {
     if (run.job.concurrency !== 'replace') return;
-    for (const other of [...this.#live.ofJob(run.job.id)]) {
+    for (const other of this.#live.ofJob(run.job.id)) {
       if (other === run || other.group > run.group) continue;
       if (other.phase === 'active') this.#hooks.stop(other, 'replaced');
       else if (other.phase !== 'delayed') {
@@ -227,7 +261,14 @@ export class Launcher {
   }
 
   #dropped(job: CompiledJob, group: number, decision: Decision): void {
-    this.#emit({ kind: 'occurrence_dropped', job: job.name, group, outcome: decision.outcome, reason: decision.reason, count: 1 });
+    this.#emit({
+      kind: 'occurrence_dropped',
+      job: job.name,
+      group,
+      outcome: decision.outcome,
+      reason: decision.reason,
+      count: 1,
+    });
   }
 
   async #readDecisions(batch: LaunchBatch): Promise<Map<number, Decision>> {
@@ -251,7 +292,11 @@ function decisionAt(place: LaunchBatch['places'][number], results: readonly Stat
 }
 
 function decisionOf(row: { phase: number; outcome: number; reason: number }): Decision {
-  return { phase: wordOf(PHASES, row.phase), outcome: wordOf(OUTCOMES, row.outcome), reason: wordOf(REASONS, row.reason) };
+  return {
+    phase: wordOf(PHASES, row.phase),
+    outcome: wordOf(OUTCOMES, row.outcome),
+    reason: wordOf(REASONS, row.reason),
+  };
 }
 
 function newOccurrence(intent: Extract<Intent, { kind: 'new' }>, group: number, extend: number | null, now: number) {
@@ -259,7 +304,19 @@ function newOccurrence(intent: Extract<Intent, { kind: 'new' }>, group: number, 
   // Planned at its nominal instant, due later by its jitter.
   const delayed = trigger === 'schedule' && dueAt > now;
   const { concurrency } = job;
-  return { group, jobId: job.id, jobVersion: job.version, trigger, nominalAt, dueAt, parentGroup, concurrency, delayed, forced, extend };
+  return {
+    group,
+    jobId: job.id,
+    jobVersion: job.version,
+    trigger,
+    nominalAt,
+    dueAt,
+    parentGroup,
+    concurrency,
+    delayed,
+    forced,
+    extend,
+  };
 }
 
 function newLiveRun(intent: Extract<Intent, { kind: 'new' }>, group: number, phase: LiveRun['phase']): LiveRun {

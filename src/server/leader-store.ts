@@ -5,7 +5,15 @@
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
-import { type Consistency, type Database, fence, type Row, type SqlValue, type Statement, type StatementResult } from '../store/database.ts';
+import {
+  type Consistency,
+  type Database,
+  fence,
+  type Row,
+  type SqlValue,
+  type Statement,
+  type StatementResult,
+} from '../store/database.ts';
 
 /** Another holder has a newer epoch: this node must not launch or record anything any more. */
 export class FencedError extends Error {
@@ -17,7 +25,12 @@ export class FencedError extends Error {
 
 /** committed: results without the fence's; `repeated` when an earlier try may have been applied already (RETURNING rows then tell nothing). */
 export type LeaderWrite =
-  | { readonly kind: 'committed'; readonly results: readonly StatementResult[]; readonly repeated: boolean; readonly commitMs: number }
+  | {
+      readonly kind: 'committed';
+      readonly results: readonly StatementResult[];
+      readonly repeated: boolean;
+      readonly commitMs: number;
+    }
   | { readonly kind: 'full' };
 
 const BACKOFF_MS = [5, 50, 250, 1_000, 2_000] as const;
@@ -74,7 +87,12 @@ export class LeaderStore {
 
   async #backOff(attempt: number, cause: unknown, signal: AbortSignal | undefined): Promise<void> {
     const delayMs = BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] as number;
-    this.#emit({ kind: 'store_trouble', what: 'write', outcome: cause instanceof Error ? cause.message : 'unknown', delayMs });
+    this.#emit({
+      kind: 'store_trouble',
+      what: 'write',
+      outcome: cause instanceof Error ? cause.message : 'unknown',
+      delayMs,
+    });
     await this.#clock.sleep(delayMs, signal);
   }
 }

@@ -4,9 +4,10 @@ import { Mutex } from '../lib/mutex.ts';
 import type { Random } from '../lib/random.ts';
 import type { Scope } from '../lib/scope.ts';
 import type { AgentSession, ExecutionStarted } from '../model/agent.ts';
-import type { Emit } from '../model/events.ts';
+import type { BelfryEvent, Emit } from '../model/events.ts';
 import type { StoppedReason } from '../model/occurrence.ts';
 import type { Database } from '../store/database.ts';
+import { PARENTS } from '../store/jobs.ts';
 import { GET_META, putMeta } from '../store/meta.ts';
 import { clearMarker, readMarker } from '../store/restored-marker.ts';
 import { Calendars } from './calendars.ts';
@@ -19,7 +20,7 @@ import { LeaderStore } from './leader-store.ts';
 import { type LiveRun, LiveRuns } from './live.ts';
 import { lastId, recover } from './recovery.ts';
 import { skipRestoredGap } from './restored.ts';
-import { type ProcessOutput, Results } from './results.ts';
+import { type ProcessOutput, Results, type ResultsHooks } from './results.ts';
 import { type LogSlice, Runs } from './runs.ts';
 import { Scheduler } from './scheduler.ts';
 import { type RetentionOptions, Sweeper } from './sweeper.ts';
@@ -49,131 +50,190 @@ export interface LeaderModules {
   readonly fail: (error: unknown) => void;
 }
 
-export interface Leader {
+const PAUSED = 'paused';
+
+/** Takes over: recovers what is unfinished, then schedules. The epoch must have been claimed. */
+export async function startLeader(options: LeaderOptions, modules: LeaderModules): Promise<Leader> {
+  const store = new LeaderStore({ epoch: options.epoch }, modules);
+  const identities = new Identities({ last: await lastId(store), node: options.node }, modules);
+  const leader = new Leader(options, modules, { store, identities });
+  await leader.takeOver();
+  return leader;
+}
+
+export class Leader {
   readonly jobs: Jobs;
   readonly runs: Runs;
   readonly calendars: Calendars;
   readonly scheduler: Scheduler;
   readonly definitions: Definitions;
-  readonly live: LiveRuns;
-  readonly counts: () => { waiting: number; running: number; unfinished: number; results: number };
-  readonly paused: () => boolean;
-  readonly setPaused: (paused: boolean) => Promise<void>;
+  readonly live = new LiveRuns();
+  readonly #modules: LeaderModules;
+  readonly #store: LeaderStore;
+  readonly #identities: Identities;
+  readonly #lock = new Mutex();
+  readonly #dispatcher: Dispatcher;
+  readonly #launcher: Launcher;
+  readonly #results: Results;
+  readonly #sweeper: Sweeper;
+  #paused = false;
+
+  /** Wires the services; nothing runs before takeOver. */
+  constructor(
+    options: LeaderOptions,
+    modules: LeaderModules,
+    { store, identities }: { store: LeaderStore; identities: Identities },
+  ) {
+    this.#modules = modules;
+    this.#store = store;
+    this.#identities = identities;
+    this.definitions = new Definitions(options.definitions, { store });
+    this.#dispatcher = new Dispatcher(options, {
+      agent: modules.agent,
+      clock: modules.clock,
+      expire: (runs) => this.#expire(runs),
+    });
+    const stop = (run: LiveRun, reason: StoppedReason) => this.#stopSoon(run, reason);
+    const held = {
+      ...modules,
+      store,
+      identities,
+      lock: this.#lock,
+      live: this.live,
+      definitions: this.definitions,
+      dispatcher: this.#dispatcher,
+    };
+    const hooks = { stop, delayed: (run: LiveRun) => this.scheduler.delay(run) };
+    this.#launcher = new Launcher({ node: options.node }, { ...held, hooks });
+    const common = { ...held, launcher: this.#launcher };
+    this.scheduler = new Scheduler(common);
+    this.#results = new Results({ ...common, hooks: this.#resultHooks() });
+    this.jobs = new Jobs({ ...common, scheduler: this.scheduler, paused: () => this.#paused, stop });
+    this.calendars = new Calendars({ ...common, scheduler: this.scheduler });
+    this.runs = new Runs({
+      ...common,
+      node: options.node,
+      stopRun: (run, reason) => this.#lock.run(() => this.#stop(run, reason)),
+      jobView: (name) => this.jobs.get(name),
+    });
+    this.#sweeper = new Sweeper(options.retention, { ...common, mayWrite: modules.mayLaunch });
+  }
+
+  /** Recovery first, then scheduling: see server/recovery.ts. Called once. */
+  async takeOver(): Promise<void> {
+    const store = this.#store;
+    this.#paused = (await store.read<{ value: string }>(GET_META, [PAUSED]))[0]?.value === 'true';
+    await this.calendars.load();
+    await this.#loadChildren();
+    await this.jobs.load();
+    const marker = await readMarker(this.#modules.database);
+    if (marker !== undefined && !marker.catchUp) {
+      await skipRestoredGap(marker.restoredAt, { store, definitions: this.definitions, identities: this.#identities });
+    }
+    this.#listen();
+    await this.scheduler.load();
+    await this.#lock.run(() => this.#recover(marker !== undefined));
+    if (marker !== undefined) await store.writeFor([clearMarker()]);
+    this.scheduler.start();
+    this.#sweeper.start(this.#modules.scope);
+  }
+
+  counts(): { waiting: number; running: number; unfinished: number; results: number } {
+    return { ...this.#dispatcher.counts, unfinished: this.live.size, results: this.#results.waiting };
+  }
+
+  paused(): boolean {
+    return this.#paused;
+  }
+
+  async setPaused(paused: boolean): Promise<void> {
+    await this.#lock.run(() => this.#store.writeFor([putMeta(PAUSED, String(paused))]));
+    this.#paused = paused;
+  }
+
   /** Stops launching and commits what is under way; running jobs go on. */
-  readonly close: () => Promise<void>;
-}
-
-const PAUSED = 'paused';
-
-/** Takes over: recovers what is unfinished, then schedules. The epoch must have been claimed. */
-export async function startLeader(options: LeaderOptions, modules: LeaderModules): Promise<Leader> {
-  const { clock, emit, agent, fail } = modules;
-  const store = new LeaderStore({ epoch: options.epoch }, modules);
-  const identities = new Identities({ last: await lastId(store), node: options.node }, modules);
-  const lock = new Mutex();
-  const live = new LiveRuns();
-  const definitions = new Definitions(options.definitions, { store });
-  const onExpired = (runs: LiveRun[]) => void lock.run(() => results.endWaiting(runs, 'missed', 'start_deadline')).catch(fail);
-  const dispatcher = new Dispatcher(options, { agent, clock, expire: onExpired });
-  const stop = (run: LiveRun, reason: StoppedReason) => stopRun(run, reason);
-  const hooks = { stop, delayed: (run: LiveRun) => scheduler.delay(run) };
-  const launcher = new Launcher({ node: options.node }, { store, live, dispatcher, identities, clock, emit, hooks });
-  const common = { ...modules, store, lock, live, definitions, dispatcher, launcher, identities };
-  const scheduler: Scheduler = new Scheduler(common);
-  const resultHooks = {
-    retryAt: (run: LiveRun, delayMs: number, relaunch: boolean) => scheduler.retry(run, delayMs, relaunch),
-    jobDeleted: (jobId: number, name: string) => jobs.forget(jobId, name),
-  };
-  const results: Results = new Results({ ...common, hooks: resultHooks });
-  let paused = (await store.read<{ value: string }>(GET_META, [PAUSED]))[0]?.value === 'true';
-  const jobs: Jobs = new Jobs({ ...common, scheduler, paused: () => paused, stop });
-  const calendars = new Calendars({ ...common, scheduler });
-  const runs = new Runs({
-    ...common,
-    node: options.node,
-    stopRun: (run, reason) => lock.run(() => stopHeld(run, reason)),
-    jobView: (name) => jobs.get(name),
-  });
-  const sweeper = new Sweeper(options.retention, { ...common, mayWrite: modules.mayLaunch });
-
-  /** The agent ends it; a run it does not have yet is withdrawn and ends here. Callers hold the lock or are in its turn. */
-  function stopRun(run: LiveRun, reason: StoppedReason): void {
-    void lock.run(() => stopHeld(run, reason)).catch(fail);
+  async close(): Promise<void> {
+    await this.scheduler.close();
+    this.#dispatcher.close();
+    await this.#results.close();
   }
 
-  async function stopHeld(run: LiveRun, reason: StoppedReason): Promise<void> {
-    if (run.ending || live.byKey(run.key) !== run) return;
-    run.stopping = reason;
-    if (run.phase === 'active' && !dispatcher.withdraw(run)) agent.stop([{ key: run.key, reason }]);
-    else await results.endWaiting([run], 'cancelled', reason);
+  #recover(restored: boolean): Promise<void> {
+    const { live, definitions, scheduler } = this;
+    const modules = { ...this.#modules, store: this.#store, live, definitions, scheduler };
+    return recover(
+      {
+        ...modules,
+        dispatcher: this.#dispatcher,
+        launcher: this.#launcher,
+        results: this.#results,
+        stop: (run, reason) => this.#stopSoon(run, reason),
+      },
+      { restored },
+    );
   }
 
-  function started(list: readonly ExecutionStarted[]): void {
+  #listen(): void {
+    this.#modules.agent.subscribe({
+      started: (list) => this.#started(list),
+      ended: (list) => {
+        for (const { key, logBytes } of list) {
+          const run = this.live.byKey(key);
+          if (run !== undefined) this.#sweeper.finished(run.job.id, logBytes);
+        }
+        this.#results.ended(list);
+      },
+      refused: (list) => {
+        for (const { key } of list) {
+          const run = this.live.byKey(key);
+          if (run !== undefined) this.#dispatcher.takeBack(run);
+        }
+      },
+    });
+  }
+
+  #started(list: readonly ExecutionStarted[]): void {
     for (const { key, startedAtUs, pid } of list) {
-      const run = live.byKey(key);
+      const run = this.live.byKey(key);
       if (run === undefined) continue;
       run.startedAtUs = startedAtUs;
       run.pid = pid;
-      emitStarted(run, startedAtUs, emit);
+      this.#modules.emit(startedEvent(run, startedAtUs));
     }
   }
 
-  await calendars.load();
-  await loadChildren(store, definitions);
-  await jobs.load();
-  const marker = await readMarker(modules.database);
-  if (marker !== undefined && !marker.catchUp) await skipRestoredGap(marker.restoredAt, { store, definitions, identities });
-  agent.subscribe({
-    started,
-    ended: (list) => {
-      for (const { key, logBytes } of list) {
-        const run = live.byKey(key);
-        if (run !== undefined) sweeper.finished(run.job.id, logBytes);
-      }
-      results.ended(list);
-    },
-    refused: (list) => {
-      for (const { key } of list) {
-        const run = live.byKey(key);
-        if (run !== undefined) dispatcher.takeBack(run);
-      }
-    },
-  });
-  await scheduler.load();
-  await lock.run(() => recover({ ...common, scheduler, results, stop }, { restored: marker !== undefined }));
-  if (marker !== undefined) await store.writeFor([clearMarker()]);
-  scheduler.start();
-  sweeper.start(modules.scope);
+  #resultHooks(): ResultsHooks {
+    return {
+      retryAt: (run, delayMs, relaunch) => this.scheduler.retry(run, delayMs, relaunch),
+      jobDeleted: (jobId, name) => this.jobs.forget(jobId, name),
+    };
+  }
 
+  /** Runs whose start deadline passed while they waited for a place. */
+  #expire(runs: LiveRun[]): void {
+    void this.#lock.run(() => this.#results.endWaiting(runs, 'missed', 'start_deadline')).catch(this.#modules.fail);
+  }
+
+  #stopSoon(run: LiveRun, reason: StoppedReason): void {
+    void this.#lock.run(() => this.#stop(run, reason)).catch(this.#modules.fail);
+  }
+
+  /** The agent ends it; a run it does not have yet is withdrawn and ends here. Callers hold the lock. */
+  async #stop(run: LiveRun, reason: StoppedReason): Promise<void> {
+    if (run.ending || this.live.byKey(run.key) !== run) return;
+    run.stopping = reason;
+    if (run.phase === 'active' && !this.#dispatcher.withdraw(run)) this.#modules.agent.stop([{ key: run.key, reason }]);
+    else await this.#results.endWaiting([run], 'cancelled', reason);
+  }
+
+  async #loadChildren(): Promise<void> {
+    const rows = await this.#store.read<{ id: number; parent: string }>(PARENTS);
+    for (const { id, parent } of rows) this.definitions.setParent(id, '', parent);
+  }
+}
+
+function startedEvent(run: LiveRun, startedAtUs: number): BelfryEvent {
   return {
-    jobs,
-    runs,
-    calendars,
-    scheduler,
-    definitions,
-    live,
-    counts: () => ({ ...dispatcher.counts, unfinished: live.size, results: results.waiting }),
-    paused: () => paused,
-    setPaused: async (next) => {
-      await lock.run(() => store.writeFor([putMeta(PAUSED, String(next))]));
-      paused = next;
-    },
-    close: async () => {
-      await scheduler.close();
-      dispatcher.close();
-      await results.close();
-    },
-  };
-}
-
-const PARENTS = "SELECT id, parent FROM jobs WHERE parent <> '' AND deleted_at IS NULL";
-
-async function loadChildren(store: LeaderStore, definitions: Definitions): Promise<void> {
-  for (const { id, parent } of await store.read<{ id: number; parent: string }>(PARENTS)) definitions.setParent(id, '', parent);
-}
-
-function emitStarted(run: LiveRun, startedAtUs: number, emit: Emit): void {
-  emit({
     kind: 'execution_started',
     job: run.job.name,
     group: run.group,
@@ -181,5 +241,5 @@ function emitStarted(run: LiveRun, startedAtUs: number, emit: Emit): void {
     executor: run.job.definition.executor,
     latenessMs: startedAtUs / 1000 - run.dueAt,
     trigger: run.trigger,
-  });
+  };
 }

@@ -81,8 +81,3 @@ export class LiveRuns {
 }
 
 const EMPTY: ReadonlySet<LiveRun> = new Set();
-
-/** Whether the run holds its job's place: from intent to outcome, waits between retries included (SEMANTICS §3). */
-export function isRunning(run: LiveRun): boolean {
-  return run.phase === 'active' || run.phase === 'retrying';
-}

@@ -35,17 +35,31 @@ export class Metrics {
       buckets: COMMIT_SECONDS,
       registers,
     });
-    this.#steps = new Counter({ name: 'belfry_clock_steps_total', help: 'Wall clock steps of more than 500 ms', registers });
+    this.#steps = new Counter({
+      name: 'belfry_clock_steps_total',
+      help: 'Wall clock steps of more than 500 ms',
+      registers,
+    });
     this.#outcomeSeries(registers);
     this.#dkronSeries(registers);
     gauge('belfry_runs_waiting', 'Runs waiting for a place', () => sources.counts().waiting, registers);
     gauge('belfry_runs_running', 'Runs at the agent', () => sources.counts().running, registers);
-    gauge('belfry_occurrences_unfinished', 'Occurrences without an outcome', () => sources.counts().unfinished, registers);
+    gauge(
+      'belfry_occurrences_unfinished',
+      'Occurrences without an outcome',
+      () => sources.counts().unfinished,
+      registers,
+    );
     gauge('belfry_results_waiting', 'Results not yet committed', () => sources.counts().results, registers);
     gauge('belfry_jobs', 'Jobs', () => sources.jobs(), registers);
     gauge('belfry_jobs_scheduled', 'Jobs that have a next instant', () => sources.scheduled(), registers);
     gauge('belfry_disk_ok', '1 while the disk has room to launch', () => Number(sources.diskOk()), registers);
-    gauge('process_resident_memory_bytes', 'Resident memory of the node process', () => process.memoryUsage.rss(), registers);
+    gauge(
+      'process_resident_memory_bytes',
+      'Resident memory of the node process',
+      () => process.memoryUsage.rss(),
+      registers,
+    );
     gauge('process_cpu_seconds_total', 'CPU time of the node process', () => cpuSeconds(), registers);
   }
 

@@ -99,17 +99,26 @@ export async function recover(modules: RecoveryModules, options: { restored: boo
 }
 
 /** The unfinished runs, and the groups whose newest attempt was lost: what follows it is a relaunch, not a retry. */
-async function loadRuns({ store, definitions, clock }: RecoveryModules): Promise<{ runs: LiveRun[]; lostLast: Set<number> }> {
+async function loadRuns({
+  store,
+  definitions,
+  clock,
+}: RecoveryModules): Promise<{ runs: LiveRun[]; lostLast: Set<number> }> {
   const rows = await store.read<OpenRow>(OPEN_OCCURRENCES, [], 'linearizable');
   const lostLast = new Set<number>();
   if (rows.length === 0) return { runs: [], lostLast };
-  const attempts = new Map((await store.read<AttemptRow>(OPEN_EXECUTIONS, [], 'linearizable')).map((row) => [row.group_id, row]));
+  const attempts = new Map(
+    (await store.read<AttemptRow>(OPEN_EXECUTIONS, [], 'linearizable')).map((row) => [row.group_id, row]),
+  );
   const current = await definitions.load([...new Set(rows.map((row) => row.job_id))]);
   const now = clock.now();
   const runs: LiveRun[] = [];
   for (const row of rows) {
     const job = await definitions.ofVersion(row.job_id, row.job_version);
-    if (job === undefined) throw new Error(`occurrence ${row.group_id} refers to version ${row.job_version} of job ${row.job_id}, which is gone`);
+    if (job === undefined)
+      throw new Error(
+        `occurrence ${row.group_id} refers to version ${row.job_version} of job ${row.job_id}, which is gone`,
+      );
     const attempt = attempts.get(row.group_id);
     if (attempt !== undefined && attempt.outcome === LOST) lostLast.add(row.group_id);
     runs.push({
@@ -140,7 +149,11 @@ function adoptStart(run: LiveRun, entry: Extract<KnownExecution, { state: 'start
   run.pid = entry.started.pid;
 }
 
-function resumeWaiting(runs: readonly LiveRun[], lostLast: ReadonlySet<number>, { scheduler, clock }: RecoveryModules): void {
+function resumeWaiting(
+  runs: readonly LiveRun[],
+  lostLast: ReadonlySet<number>,
+  { scheduler, clock }: RecoveryModules,
+): void {
   for (const run of runs) {
     if (run.phase === 'delayed') scheduler.delay(run);
     if (run.phase !== 'retrying') continue;
@@ -152,7 +165,8 @@ function resumeWaiting(runs: readonly LiveRun[], lostLast: ReadonlySet<number>, 
 function giveWay(runs: readonly LiveRun[], { live, stop }: RecoveryModules): void {
   for (const run of runs) {
     if (run.phase !== 'queued' || run.job.concurrency !== 'replace') continue;
-    for (const other of live.ofJob(run.job.id)) if (other.phase === 'active' && other.group < run.group) stop(other, 'replaced');
+    for (const other of live.ofJob(run.job.id))
+      if (other.phase === 'active' && other.group < run.group) stop(other, 'replaced');
   }
 }
 
@@ -161,7 +175,9 @@ async function promoteAll(runs: readonly LiveRun[], { launcher, live }: Recovery
   const first = new Map<number, LiveRun>();
   for (const run of runs) if (run.phase === 'queued' && !first.has(run.job.id)) first.set(run.job.id, run);
   const intents = [...first.values()]
-    .filter((run) => ![...live.ofJob(run.job.id)].some((other) => other.phase === 'active' || other.phase === 'retrying'))
+    .filter(
+      (run) => ![...live.ofJob(run.job.id)].some((other) => other.phase === 'active' || other.phase === 'retrying'),
+    )
     .map((run) => ({ kind: 'promote', run }) as const);
   if (intents.length > 0) await launcher.commit(launcher.prepare(intents));
 }

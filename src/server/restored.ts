@@ -31,7 +31,11 @@ export async function skipRestoredGap(
   }
 }
 
-function gapOf(row: JobRow, restoredAt: number, modules: { definitions: Definitions; identities: Identities }): Statement[] {
+function gapOf(
+  row: JobRow,
+  restoredAt: number,
+  modules: { definitions: Definitions; identities: Identities },
+): Statement[] {
   const definition = JSON.parse(row.definition) as JobDefinition;
   const { spec } = specOf(definition, row.id, row.anchor_at, modules.definitions.context);
   if (spec === null || definition.disabled || row.cursor_at >= restoredAt) return [];

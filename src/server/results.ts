@@ -11,10 +11,16 @@ import type { Emit } from '../model/events.ts';
 import { codeOf, type Outcome, type Reason, REASONS } from '../model/occurrence.ts';
 import type { Statement } from '../store/database.ts';
 import { deleteJob } from '../store/jobs.ts';
-import { correctionStatements, dropIntent, endOccurrence, type Finish, finishStatements, orphanResult } from '../store/results.ts';
+import {
+  correctionStatements,
+  dropIntent,
+  endOccurrence,
+  type Finish,
+  finishStatements,
+  orphanResult,
+} from '../store/results.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { executionId } from './identity.ts';
 import type { Intent, LaunchBatch, Launcher } from './launcher.ts';
 import type { LeaderStore } from './leader-store.ts';
 import type { LiveRun, LiveRuns } from './live.ts';
@@ -67,7 +73,12 @@ export class Results {
   }
 
   /** Withdraws runs the agent never had; they end without an execution. Callers hold the leader's lock. */
-  async endWaiting(runs: readonly LiveRun[], outcome: Outcome, reason: Reason, before: readonly Statement[] = []): Promise<void> {
+  async endWaiting(
+    runs: readonly LiveRun[],
+    outcome: Outcome,
+    reason: Reason,
+    before: readonly Statement[] = [],
+  ): Promise<void> {
     const now = this.#m.clock.now();
     const statements = runs.flatMap((run) => [dropIntent(run.key), endOccurrence(run.group, outcome, reason, now)]);
     await this.#m.store.writeFor([...before, ...statements]);
@@ -229,7 +240,11 @@ export class Results {
 
   async #recordLate(ended: ExecutionEnded): Promise<void> {
     const { store, agent, clock } = this.#m;
-    const [row] = await store.read<{ group_id: number; job_id: number; outcome: number }>(EXECUTION_BY_KEY, [ended.key], 'linearizable');
+    const [row] = await store.read<{ group_id: number; job_id: number; outcome: number }>(
+      EXECUTION_BY_KEY,
+      [ended.key],
+      'linearizable',
+    );
     const statements =
       row === undefined
         ? [orphanResult(ended, clock.now())]
@@ -256,23 +271,6 @@ export interface ResultsModules {
   readonly hooks: ResultsHooks;
   /** A broken invariant or a lost fence: ends the node. */
   readonly fail: (error: unknown) => void;
-}
-
-/** An execution that ended here, before any agent had it. */
-export function endedUnsent(run: LiveRun, node: string, nowUs: number, reason: Reason): ExecutionEnded {
-  return {
-    key: run.key,
-    startedAtUs: null,
-    finishedAtUs: nowUs,
-    outcome: 'cancelled',
-    reason,
-    exitCode: null,
-    signal: null,
-    message: `execution ${executionId(run.key, node)} never started: ${reason}`,
-    tail: '',
-    outputBytes: 0,
-    logBytes: 0,
-  };
 }
 
 function isWithin(startsAt: string | null, expiresAt: string | null, now: number): boolean {

@@ -1,5 +1,15 @@
 /** Stored occurrences and executions in the shapes the API shows. */
-import { OUTCOMES, type Outcome, PHASES, type Phase, type Reason, REASONS, type Trigger, TRIGGERS, wordOf } from '../model/occurrence.ts';
+import {
+  OUTCOMES,
+  type Outcome,
+  PHASES,
+  type Phase,
+  type Reason,
+  REASONS,
+  type Trigger,
+  TRIGGERS,
+  wordOf,
+} from '../model/occurrence.ts';
 import { instantText, instantTextUs, ZERO_TIME, zonedTextUs } from '../model/time.ts';
 import type { ExecutionRow, OccurrenceRow } from '../store/runs.ts';
 import { executionId } from './identity.ts';
@@ -59,7 +69,12 @@ export interface RunShown {
 const COUNT_EXACT_MAX = 100_000;
 
 /** `liveStartUs`: when an unfinished execution started, from memory. `zone` '' is UTC. */
-export function executionShown(row: ExecutionRow, liveStartUs: number | null, job: string, zone: string): ExecutionShown {
+export function executionShown(
+  row: ExecutionRow,
+  liveStartUs: number | null,
+  job: string,
+  zone: string,
+): ExecutionShown {
   const startedAtUs = row.started_at_us ?? liveStartUs;
   const tail = row.tail ?? '';
   return {
@@ -94,7 +109,11 @@ export function liveShown(run: LiveRun, node: string, output: string): Execution
   };
 }
 
-export function runShown(row: OccurrenceRow, executions: readonly ExecutionRow[], liveByKey: (key: number) => LiveRun | undefined): RunShown {
+export function runShown(
+  row: OccurrenceRow,
+  executions: readonly ExecutionRow[],
+  liveByKey: (key: number) => LiveRun | undefined,
+): RunShown {
   const outcome = wordOf(OUTCOMES, row.outcome);
   return {
     group: row.group_id,

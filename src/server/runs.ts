@@ -40,7 +40,13 @@ export interface LogSlice {
   readonly totalBytes: number;
   readonly firstKeptByte: number;
   readonly bytes: Uint8Array;
-  readonly chunks: readonly { stream: 'stdout' | 'stderr'; observedAtUs: number; from: number; length: number; observedLate: boolean }[];
+  readonly chunks: readonly {
+    stream: 'stdout' | 'stderr';
+    observedAtUs: number;
+    from: number;
+    length: number;
+    observedLate: boolean;
+  }[];
 }
 
 export interface RunsModules {
@@ -93,7 +99,8 @@ export class Runs {
       });
     }
     const shown = this.#shown(execution, job, '');
-    if (shown === undefined) throw new AppError('not_found', `execution ${id} waits to be started`, { remedy: 'ask again later' });
+    if (shown === undefined)
+      throw new AppError('not_found', `execution ${id} waits to be started`, { remedy: 'ask again later' });
     return this.#withFullOutput(shown, execution, row);
   }
 
@@ -126,7 +133,7 @@ export class Runs {
     const byDay = new Map(rows.map((row) => [row.day, row]));
     return Array.from({ length: days }, (_, index) => {
       const row = byDay.get(first + index);
-      const date = `${Temporal.Instant.fromEpochMilliseconds((first + index) * DAY_MS).toString()}`;
+      const date = Temporal.Instant.fromEpochMilliseconds((first + index) * DAY_MS).toString();
       return { date, success_count: row?.success ?? 0, failed_count: row?.failed ?? 0 };
     });
   }
@@ -134,13 +141,24 @@ export class Runs {
   async runs(query: RunListQuery): Promise<{ runs: RunShown[]; cursor: string | null }> {
     const before = parseCursor(query.cursor);
     const to = query.to === null ? Number.MAX_SAFE_INTEGER : query.to - 1;
-    const page = [query.from ?? Number.MIN_SAFE_INTEGER, Math.min(to, before.nominal), before.nominal, before.group, query.limit + 1];
+    const page = [
+      query.from ?? Number.MIN_SAFE_INTEGER,
+      Math.min(to, before.nominal),
+      before.nominal,
+      before.group,
+      query.limit + 1,
+    ];
     const parts =
-      query.job === null ? await this.#byOutcome(query.outcome, page) : await this.#byJob(query.job, query.outcome, page);
+      query.job === null
+        ? await this.#byOutcome(query.outcome, page)
+        : await this.#byJob(query.job, query.outcome, page);
     const rows = parts.flat().sort((a, b) => b.nominal_at - a.nominal_at || b.group_id - a.group_id);
     const shown = rows.slice(0, query.limit);
     const last = rows.length > query.limit ? shown.at(-1) : undefined;
-    return { runs: await this.#withExecutions(shown), cursor: last === undefined ? null : `${last.nominal_at}-${last.group_id}` };
+    return {
+      runs: await this.#withExecutions(shown),
+      cursor: last === undefined ? null : `${last.nominal_at}-${last.group_id}`,
+    };
   }
 
   async run(group: number): Promise<RunShown> {
@@ -155,17 +173,33 @@ export class Runs {
     return this.run(group);
   }
 
-  async log(group: number, execution: string | null, from: number, limit: number): Promise<{ execution: string; slice: LogSlice }> {
+  async log(
+    group: number,
+    execution: string | null,
+    from: number,
+    limit: number,
+  ): Promise<{ execution: string; slice: LogSlice }> {
     await this.#occurrence(group);
     const executions = await this.#m.store.read<ExecutionRow>(EXECUTIONS_OF_GROUPS, [JSON.stringify([group])]);
-    const wanted = execution === null ? executions.at(-1) : executions.find((row) => executionId(row.key, row.node) === execution);
+    const wanted =
+      execution === null ? executions.at(-1) : executions.find((row) => executionId(row.key, row.node) === execution);
     if (wanted === undefined) {
-      throw new AppError('not_found', `run ${group} has no execution${execution === null ? '' : ` ${JSON.stringify(execution)}`}`, {
-        remedy: `GET /v1/runs/${group} lists them`,
-      });
+      throw new AppError(
+        'not_found',
+        `run ${group} has no execution${execution === null ? '' : ` ${JSON.stringify(execution)}`}`,
+        {
+          remedy: `GET /v1/runs/${group} lists them`,
+        },
+      );
     }
     const slice = await this.#m.readLog(wanted.key, from, limit);
-    const empty = { from: 0, totalBytes: wanted.output_bytes, firstKeptByte: wanted.output_bytes, bytes: new Uint8Array(), chunks: [] };
+    const empty = {
+      from: 0,
+      totalBytes: wanted.output_bytes,
+      firstKeptByte: wanted.output_bytes,
+      bytes: new Uint8Array(),
+      chunks: [],
+    };
     return { execution: executionId(wanted.key, wanted.node), slice: slice ?? empty };
   }
 
@@ -183,14 +217,17 @@ export class Runs {
   async #withExecutions(rows: readonly OccurrenceRow[]): Promise<RunShown[]> {
     if (rows.length === 0) return [];
     const groups = JSON.stringify(rows.map((row) => row.group_id));
-    const executions = Map.groupBy(await this.#m.store.read<ExecutionRow>(EXECUTIONS_OF_GROUPS, [groups]), (row) => row.group_id);
+    const executions = Map.groupBy(
+      await this.#m.store.read<ExecutionRow>(EXECUTIONS_OF_GROUPS, [groups]),
+      (row) => row.group_id,
+    );
     return rows.map((row) => runShown(row, executions.get(row.group_id) ?? [], (key) => this.#m.live.byKey(key)));
   }
 
   /** undefined: an intent that no agent has started. */
   #shown(execution: ExecutionRow, job: string, zone: string): ExecutionShown | undefined {
     const live = execution.finished_at_us === null ? this.#m.live.byKey(execution.key) : undefined;
-    if (execution.finished_at_us === null && live?.startedAtUs == null) return undefined;
+    if (execution.finished_at_us === null && (live?.startedAtUs ?? null) === null) return undefined;
     return executionShown(execution, live?.startedAtUs ?? null, job, zone);
   }
 
@@ -208,13 +245,15 @@ export class Runs {
 
   async #job(name: string): Promise<JobRow> {
     const [row] = await this.#m.store.read<JobRow>(JOBS_BY_NAME, [JSON.stringify([name])]);
-    if (row === undefined) throw new AppError('not_found', `no job named ${JSON.stringify(name)}`, { remedy: 'GET /v1/jobs lists them' });
+    if (row === undefined)
+      throw new AppError('not_found', `no job named ${JSON.stringify(name)}`, { remedy: 'GET /v1/jobs lists them' });
     return row;
   }
 
   async #occurrence(group: number): Promise<OccurrenceRow> {
     const [row] = await this.#m.store.read<OccurrenceRow>(RUN_BY_GROUP, [group]);
-    if (row === undefined) throw new AppError('not_found', `no run with group ${group}`, { remedy: 'GET /v1/runs lists them' });
+    if (row === undefined)
+      throw new AppError('not_found', `no run with group ${group}`, { remedy: 'GET /v1/runs lists them' });
     return row;
   }
 }
@@ -227,5 +266,8 @@ function parseCursor(cursor: string | null): { nominal: number; group: number } 
   if (cursor === null) return { nominal: Number.MAX_SAFE_INTEGER, group: Number.MAX_SAFE_INTEGER };
   const match = /^(\d{1,16})-(\d{1,16})$/.exec(cursor);
   if (match !== null) return { nominal: Number(match[1]), group: Number(match[2]) };
-  throw new AppError('invalid', 'cursor is not one this server gave', { field: 'cursor', remedy: 'pass the cursor of the page before, unchanged' });
+  throw new AppError('invalid', 'cursor is not one this server gave', {
+    field: 'cursor',
+    remedy: 'pass the cursor of the page before, unchanged',
+  });
 }

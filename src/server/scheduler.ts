@@ -93,7 +93,7 @@ export class Scheduler {
       await this.#m.clock.yield();
     }
     for (const entry of all) this.#entries.set(entry.jobId, entry);
-    this.#jobs.fill(all);
+    this.#jobs.load(all);
   }
 
   start(): void {
@@ -254,7 +254,12 @@ export class Scheduler {
   #dueWakes(now: number): Wake[] {
     const due: Wake[] = [];
     take(this.#delayed, now, due, (wake) => wake.run.phase === 'delayed');
-    take(this.#retries, this.#m.clock.monotonic(), due, (wake) => wake.run.phase === 'retrying' && wake.run.stopping === null);
+    take(
+      this.#retries,
+      this.#m.clock.monotonic(),
+      due,
+      (wake) => wake.run.phase === 'retrying' && wake.run.stopping === null,
+    );
     return due;
   }
 
@@ -264,13 +269,22 @@ export class Scheduler {
     const next: { jobId: number; nextAt: number | null; cursorAt: number }[] = [];
     for (const entry of due) {
       const job = jobs.get(entry.jobId);
-      if (job?.spec == null || job.definition.disabled) {
+      if (job === undefined || job.spec === null || job.definition.disabled) {
         next.push({ jobId: entry.jobId, nextAt: null, cursorAt: entry.cursorAt });
         continue;
       }
       const plan = planJob(job.spec, job.misfire, entry.cursorAt, now);
       for (const { nominalAt, dueAt, catchUp } of plan.launches) {
-        intents.push({ kind: 'new', job, trigger: 'schedule', nominalAt, dueAt, parentGroup: null, catchUp, forced: false });
+        intents.push({
+          kind: 'new',
+          job,
+          trigger: 'schedule',
+          nominalAt,
+          dueAt,
+          parentGroup: null,
+          catchUp,
+          forced: false,
+        });
       }
       for (const range of plan.dropped) {
         const group = this.#m.identities.next();

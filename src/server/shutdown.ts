@@ -69,7 +69,8 @@ export async function endNode(
 /** Every result the drain brought is committed. */
 async function settled(leader: Leader, clock: Clock): Promise<void> {
   const deadline = clock.monotonic() + STOP_MS;
-  while ((leader.counts().results > 0 || leader.counts().running > 0) && clock.monotonic() < deadline) await clock.sleep(10);
+  while ((leader.counts().results > 0 || leader.counts().running > 0) && clock.monotonic() < deadline)
+    await clock.sleep(10);
 }
 
 function lastWords(running: number, config: Config): string {
@@ -81,6 +82,7 @@ function lastWords(running: number, config: Config): string {
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof AppError) return error.remedy === undefined ? error.message : `${error.message}\n${error.remedy}`;
+  if (error instanceof AppError)
+    return error.remedy === undefined ? error.message : `${error.message}\n${error.remedy}`;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

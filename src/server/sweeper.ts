@@ -93,7 +93,10 @@ export class Sweeper {
   }
 
   async #pass(scope: Scope): Promise<void> {
-    const jobs = await this.#m.store.read<{ id: number; version: number; deleted_at: number | null }>(JOB_PASS, [this.#passAt, PASS_JOBS]);
+    const jobs = await this.#m.store.read<{ id: number; version: number; deleted_at: number | null }>(JOB_PASS, [
+      this.#passAt,
+      PASS_JOBS,
+    ]);
     this.#passAt = jobs.at(-1)?.id ?? 0;
     for (const job of jobs) {
       await this.#sweepJob(job.id, scope);
@@ -115,13 +118,26 @@ export class Sweeper {
     return row?.nominal_at;
   }
 
-  async #sweepBefore(jobId: number, upTo: number | undefined, finishedBefore: number | null, scope: Scope): Promise<void> {
+  async #sweepBefore(
+    jobId: number,
+    upTo: number | undefined,
+    finishedBefore: number | null,
+    scope: Scope,
+  ): Promise<void> {
     if (upTo === undefined) return;
     for (;;) {
-      const rows = await this.#m.store.read<{ group_id: number }>(OLD_OCCURRENCES, [jobId, upTo, finishedBefore, finishedBefore, SLICE]);
+      const rows = await this.#m.store.read<{ group_id: number }>(OLD_OCCURRENCES, [
+        jobId,
+        upTo,
+        finishedBefore,
+        finishedBefore,
+        SLICE,
+      ]);
       if (rows.length === 0 || scope.signal.aborted) return;
       const groups = rows.map((row) => row.group_id);
-      const logs = await this.#m.store.read<{ key: number; log_bytes: number }>(LOGS_OF_GROUPS, [JSON.stringify(groups)]);
+      const logs = await this.#m.store.read<{ key: number; log_bytes: number }>(LOGS_OF_GROUPS, [
+        JSON.stringify(groups),
+      ]);
       // Files first: a crash in between leaves rows without files, which reads as a log that is gone; the other order would leak files.
       await this.#removeFiles(logs);
       if (!(await this.#write(deleteOccurrences(groups)))) return;

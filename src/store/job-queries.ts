@@ -1,7 +1,15 @@
 /** Lists of jobs: ids first, from an index where there is one, then only the page's rows. Statement texts are constant per sort and order. */
 import type { SqlValue } from './database.ts';
 
-export type JobSort = 'name' | 'displayname' | 'schedule' | 'success_count' | 'error_count' | 'last_success' | 'last_error' | 'next';
+export type JobSort =
+  | 'name'
+  | 'displayname'
+  | 'schedule'
+  | 'success_count'
+  | 'error_count'
+  | 'last_success'
+  | 'last_error'
+  | 'next';
 
 /** Filters of GET /v1/jobs (dkron.md §1.4); null or empty means any. */
 export interface JobFilter {
@@ -37,7 +45,9 @@ export const SEARCH_BY_NAME = {
 };
 
 const FILTERED = new Map(
-  (Object.keys(COLUMN) as JobSort[]).flatMap((sort) => BOTH.map((order) => [`${sort} ${order}`, filteredSql(sort, order)] as const)),
+  (Object.keys(COLUMN) as JobSort[]).flatMap((sort) =>
+    BOTH.map((order) => [`${sort} ${order}`, filteredSql(sort, order)] as const),
+  ),
 );
 
 function filteredSql(sort: JobSort, order: 'ASC' | 'DESC'): string {
@@ -50,7 +60,11 @@ function filteredSql(sort: JobSort, order: 'ASC' | 'DESC'): string {
 }
 
 /** Ids of every matching job in order, for any sort and filter. */
-export function filteredJobs(sort: JobSort, order: 'ASC' | 'DESC', filter: JobFilter): { sql: string; params: SqlValue[] } {
+export function filteredJobs(
+  sort: JobSort,
+  order: 'ASC' | 'DESC',
+  filter: JobFilter,
+): { sql: string; params: SqlValue[] } {
   const q = filter.q ?? '';
   const disabled = filter.disabled === null ? null : filter.disabled ? 1 : 0;
   // `untriggered` is Dkron's word for the empty status.

@@ -52,12 +52,11 @@ export const JOBS_BY_ID = `SELECT ${ROW} FROM json_each(?) n JOIN jobs j ON j.id
 export const DUE_INDEX =
   'SELECT s.job_id, s.next_at, s.cursor_at FROM job_state s WHERE s.next_at IS NOT NULL AND s.job_id > ? ORDER BY s.job_id LIMIT 50000';
 export const DEFINITION_OF_VERSION = 'SELECT definition FROM job_versions WHERE job_id = ? AND version = ?';
-export const CHILDREN = "SELECT name FROM jobs WHERE parent = ? AND parent <> '' AND deleted_at IS NULL ORDER BY name";
 /** Children of many parents at once, for pages of jobs; the parents are a JSON array of names. */
 export const CHILDREN_OF =
   "SELECT j.parent, j.name FROM json_each(?) n JOIN jobs j ON j.parent = n.value AND j.parent <> '' AND j.deleted_at IS NULL ORDER BY j.name";
-export const CHILD_IDS =
-  "SELECT j.parent, j.id FROM json_each(?) n JOIN jobs j ON j.parent = n.value AND j.parent <> '' AND j.deleted_at IS NULL ORDER BY j.name";
+/** Every job that has a parent, for the index of children in memory. */
+export const PARENTS = "SELECT id, parent FROM jobs WHERE parent <> '' AND deleted_at IS NULL";
 export const COUNT_JOBS = 'SELECT count(*) AS n FROM jobs WHERE deleted_at IS NULL';
 
 const PARENT_OK =
@@ -90,7 +89,17 @@ export function putJob(write: JobWrite): Statement[] {
     write.version === 0
       ? {
           sql: INSERT_JOB,
-          params: [write.name, write.displayname, write.parent, disabled, write.schedule, write.definition, write.now, write.now, ...parent],
+          params: [
+            write.name,
+            write.displayname,
+            write.parent,
+            disabled,
+            write.schedule,
+            write.definition,
+            write.now,
+            write.now,
+            ...parent,
+          ],
         }
       : {
           sql: UPDATE_JOB,

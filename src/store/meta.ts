@@ -3,14 +3,9 @@ import type { Statement } from './database.ts';
 
 export const GET_META = 'SELECT value FROM meta WHERE key = ?';
 const PUT_META = 'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value';
-const DELETE_META = 'DELETE FROM meta WHERE key = ?';
 
 export function putMeta(key: string, value: string): Statement {
   return { sql: PUT_META, params: [key, value] };
-}
-
-export function deleteMeta(key: string): Statement {
-  return { sql: DELETE_META, params: [key] };
 }
 
 export const GET_CALENDARS = 'SELECT name, definition FROM calendars ORDER BY name';

@@ -4,7 +4,16 @@
  * that forbids it. Codes are those of model/occurrence.ts and repeated as literals, because statement text must be constant.
  */
 import type { Concurrency } from '../model/job.ts';
-import { type Outcome, OUTCOMES, type Phase, type Reason, REASONS, type Trigger, TRIGGERS, codeOf, PHASES } from '../model/occurrence.ts';
+import {
+  type Outcome,
+  OUTCOMES,
+  type Phase,
+  type Reason,
+  REASONS,
+  type Trigger,
+  TRIGGERS,
+  codeOf,
+} from '../model/occurrence.ts';
 import type { Statement } from './database.ts';
 
 /** An occurrence about to come into being. Instants are epoch ms; `group` also is the key of its first execution. */
@@ -106,14 +115,21 @@ const PROMOTE =
   'UPDATE occurrences SET phase = 3 WHERE group_id = ? AND phase = 2 AND NOT EXISTS ' +
   '(SELECT 1 FROM occurrences r WHERE r.job_id = occurrences.job_id AND r.phase > 0 AND r.phase >= 3)';
 
-const MOVE_CURSOR = 'UPDATE job_state SET cursor_at = ?, next_at = ? WHERE job_id = ? AND version = ? AND cursor_at < ?';
+const MOVE_CURSOR =
+  'UPDATE job_state SET cursor_at = ?, next_at = ? WHERE job_id = ? AND version = ? AND cursor_at < ?';
 
 const INSERT_RANGE =
   `INSERT INTO occurrences (${COLUMNS}) SELECT ?, s.job_id, s.version, 0, ?, 0, ?, NULL, 0, ?, ?, ?, NULL, ?, ?, 0 ` +
   'FROM job_state s WHERE s.job_id = ? AND s.version = ? AND s.cursor_at < ? ON CONFLICT DO NOTHING';
 
 /** The execution's intent: the row that fixes its identity before anything is started. */
-export function executionIntent(run: { key: number; group: number; attempt: number; relaunch: boolean; node: string }): Statement {
+export function executionIntent(run: {
+  key: number;
+  group: number;
+  attempt: number;
+  relaunch: boolean;
+  node: string;
+}): Statement {
   return { sql: INSERT_EXECUTION, params: [run.key, run.attempt, run.relaunch ? 1 : 0, run.node, run.group] };
 }
 
@@ -121,7 +137,11 @@ export function executionIntent(run: { key: number; group: number; attempt: numb
  * The statements that bring an occurrence into being with the first execution's intent. The last but one (the last, when delayed) tells
  * what was decided: see `decisionOf`.
  */
-export function launchStatements(o: NewOccurrence, node: string, now: number): { statements: Statement[]; decisionIndex: number } {
+export function launchStatements(
+  o: NewOccurrence,
+  node: string,
+  now: number,
+): { statements: Statement[]; decisionIndex: number } {
   const first = executionIntent({ key: o.group, group: o.group, attempt: 1, relaunch: false, node });
   if (isPlain(o)) {
     const params = [o.group, o.nominalAt, o.dueAt, o.jobId, o.jobVersion, o.nominalAt];
@@ -196,7 +216,13 @@ export function cancelWaiting(jobId: number, reason: Reason, now: number): State
 }
 
 /** The next attempt of an occurrence that waits between attempts. */
-export function retryStatements(run: { key: number; group: number; attempt: number; relaunch: boolean; node: string }): Statement[] {
+export function retryStatements(run: {
+  key: number;
+  group: number;
+  attempt: number;
+  relaunch: boolean;
+  node: string;
+}): Statement[] {
   return [{ sql: RESUME_RETRY, params: [run.group] }, executionIntent(run)];
 }
 
@@ -229,15 +255,3 @@ export function rangeRow(range: {
     params: [group, first, first, outcome, codeOf(REASONS, reason), now, lastAt, count, jobId, jobVersion, first],
   };
 }
-
-/** Phase codes as used in the literals above; a test holds them against the code books. */
-export const LITERALS: readonly [Phase | Outcome | Reason, number][] = [
-  ['delayed', codeOf(PHASES, 'delayed')],
-  ['queued', codeOf(PHASES, 'queued')],
-  ['active', codeOf(PHASES, 'active')],
-  ['retrying', codeOf(PHASES, 'retrying')],
-  ['skipped', codeOf(OUTCOMES, 'skipped')],
-  ['cancelled', codeOf(OUTCOMES, 'cancelled')],
-  ['overlap', codeOf(REASONS, 'overlap')],
-  ['queue_full', codeOf(REASONS, 'queue_full')],
-];

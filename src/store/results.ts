@@ -123,7 +123,10 @@ export function correctionStatements(ended: ExecutionEnded, group: number, jobId
   const counters = success === 1 ? [{ sql: UNCOUNT_ERROR, params: [1, 1, jobId, ended.key] }] : [];
   return [
     ...counters,
-    { sql: CORRECT_OCCURRENCE, params: [codeOf(OUTCOMES, ended.outcome), codeOf(REASONS, ended.reason), group, ended.key] },
+    {
+      sql: CORRECT_OCCURRENCE,
+      params: [codeOf(OUTCOMES, ended.outcome), codeOf(REASONS, ended.reason), group, ended.key],
+    },
     { sql: OUTPUT, params: [ended.key, ended.tail] },
     { ...executionEnd(ended), sql: CORRECT_EXECUTION },
   ];

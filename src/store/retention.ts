@@ -2,7 +2,8 @@
 import type { SqlValue, Statement } from './database.ts';
 
 /** The nominal instant of the occurrence that has `keep` newer ones in its job. */
-export const NTH_NEWEST = 'SELECT nominal_at FROM occurrences WHERE job_id = ? ORDER BY nominal_at DESC LIMIT 1 OFFSET ?';
+export const NTH_NEWEST =
+  'SELECT nominal_at FROM occurrences WHERE job_id = ? ORDER BY nominal_at DESC LIMIT 1 OFFSET ?';
 /** Finished occurrences of a job at or before an instant, oldest first. */
 export const OLD_OCCURRENCES =
   'SELECT group_id FROM occurrences WHERE job_id = ? AND nominal_at <= ? AND phase = 0 AND (? IS NULL OR finished_at < ?) ORDER BY nominal_at LIMIT ?';
@@ -23,8 +24,10 @@ const DELETE_OCCURRENCES = 'DELETE FROM occurrences WHERE group_id IN (SELECT va
 const FORGET_LOGS = 'UPDATE executions SET log_bytes = 0 WHERE key IN (SELECT value FROM json_each(?))';
 const DROP_VERSIONS =
   'DELETE FROM job_versions WHERE job_id = ? AND version <= ? AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.job_id = job_versions.job_id AND o.phase > 0)';
-const DROP_JOB = 'DELETE FROM jobs WHERE id = ? AND deleted_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.job_id = jobs.id)';
-const DROP_VERSIONS_OF_GONE = 'DELETE FROM job_versions WHERE job_id = ? AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = job_versions.job_id)';
+const DROP_JOB =
+  'DELETE FROM jobs WHERE id = ? AND deleted_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.job_id = jobs.id)';
+const DROP_VERSIONS_OF_GONE =
+  'DELETE FROM job_versions WHERE job_id = ? AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = job_versions.job_id)';
 
 export function deleteOccurrences(groups: readonly number[]): Statement[] {
   const list = JSON.stringify(groups);

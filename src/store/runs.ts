@@ -43,7 +43,8 @@ const OCCURRENCE =
 const EXECUTION =
   'e.key, e.group_id, e.job_id, e.attempt, e.relaunch, e.node, e.started_at_us, e.finished_at_us, e.outcome, e.reason, e.exit_code, e.signal, e.message, e.output_bytes, e.log_bytes';
 /** Strictly before (nominal, group), newest first; group settles equal instants. */
-const PAGE = 'o.nominal_at >= ? AND o.nominal_at <= ? AND (o.nominal_at < ? OR o.group_id < ?) ORDER BY o.nominal_at DESC, o.group_id DESC LIMIT ?';
+const PAGE =
+  'o.nominal_at >= ? AND o.nominal_at <= ? AND (o.nominal_at < ? OR o.group_id < ?) ORDER BY o.nominal_at DESC, o.group_id DESC LIMIT ?';
 
 /** One outcome over all jobs: a walk along the index (outcome, nominal_at). */
 export const RUNS_BY_OUTCOME = `SELECT ${OCCURRENCE} FROM occurrences o JOIN jobs j ON j.id = o.job_id WHERE o.outcome = ? AND ${PAGE}`;
@@ -82,5 +83,8 @@ const ZERO_COUNTERS =
 
 /** Wipes a job's finished history and its counters; what is unfinished stays (dkron.md §1.10). */
 export function wipeHistory(jobId: number): { sql: string; params: SqlValue[] }[] {
-  return [DELETE_OUTPUTS_OF_JOB, DELETE_EXECUTIONS_OF_JOB, DELETE_OCCURRENCES_OF_JOB, ZERO_COUNTERS].map((sql) => ({ sql, params: [jobId] }));
+  return [DELETE_OUTPUTS_OF_JOB, DELETE_EXECUTIONS_OF_JOB, DELETE_OCCURRENCES_OF_JOB, ZERO_COUNTERS].map((sql) => ({
+    sql,
+    params: [jobId],
+  }));
 }

@@ -68,6 +68,11 @@ const DOORS: Plant[] = [
   imports('src/agent/deep/root.ts', '../../main.ts', false),
   imports('src/http/own-app.ts', './app.ts', true),
   imports('src/core/own.ts', './thing.ts', true),
+  imports('src/agent/runner/executors.ts', '../../executors/thing.ts', true),
+  imports('src/agent/runner/http-executor.ts', '../../executors/http/http.ts', true),
+  imports('src/executors/far/away/from/store.ts', '../../../../store/thing.ts', false),
+  imports('src/executors/far/away/from/port.ts', '../../../../store/database.ts', true),
+  imports('src/agent/runner/server.ts', '../../server/thing.ts', false),
 ];
 
 const PURE: Plant[] = [
@@ -186,6 +191,7 @@ const SUPPORT = [
     'store/sqlite',
     'store/rqlite/database',
     'processors/processor',
+    'executors/http/http',
     'executors/executor',
     'rpc/sessions',
     'http/app',

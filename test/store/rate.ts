@@ -86,13 +86,24 @@ while (next < Number(values.kept)) await tick();
 const kept = next;
 statements = 0;
 const commits: number[] = [];
+const cpuBefore = process.cpuUsage();
 const started = performance.now();
 while (next < kept + Number(values.runs)) commits.push(...(await tick()));
+const read = (sql: string) => database.read('local', sql);
 const seconds = (performance.now() - started) / 1000;
+const cpu = process.cpuUsage(cpuBefore);
 commits.sort((a, b) => a - b);
 const ms = (share: number) => (commits[Math.min(commits.length - 1, Math.floor(commits.length * share))] ?? 0).toFixed(1);
+// Frames of one tick in a -wal that starts afresh: every page a run touches is written here and again at the checkpoint.
+await read('PRAGMA wal_checkpoint(RESTART)');
+await read('PRAGMA wal_autocheckpoint = 1000000');
+await tick();
+await tick();
+const [log] = await read('PRAGMA wal_checkpoint(PASSIVE)');
+const pagesPerRun = Number(log?.['log']) / (2 * batchSize);
 process.stdout.write(
-  `${Math.round((next - kept) / seconds)} runs/s, ${Math.round(statements / seconds)} statements/s; commit of ${batchSize} runs: ` +
+  `${pagesPerRun.toFixed(2)} pages written a run; ${Math.round((next - kept) / seconds)} runs/s, ${Math.round(statements / seconds)} statements/s; commit of ${batchSize} runs: ` +
+    `${((cpu.user + cpu.system) / (next - kept)).toFixed(1)} µs CPU a run (system ${(cpu.system / (next - kept)).toFixed(1)}); ` +
     `median ${ms(0.5)} ms, p99 ${ms(0.99)} ms, max ${ms(1)} ms; database ${(statSync(path).size / 2 ** 20).toFixed(0)} MiB, ` +
     `-wal ${(statSync(`${path}-wal`).size / 2 ** 20).toFixed(1)} MiB, rss ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB\n`,
 );

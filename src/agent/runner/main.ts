@@ -3,6 +3,7 @@
  * holds `options.json`. It writes `runner.json` (who it is) before it listens, so that the next node can tell whether it lives.
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { systemClock } from '../../lib/clock.ts';
 import { identityOf } from '../identity.ts';
@@ -16,18 +17,26 @@ function argument(name: string): string {
   return value;
 }
 
-const dataDir = argument('--data-dir');
-const id = argument('--runner');
-const directory = runnerDirectory(dataDir, id);
-// Stopping the node (Ctrl-C, a stop of the whole service) must not stop the jobs' keeper; who wants it gone ends the jobs.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+async function fillCache(): Promise<void> {
+  await Promise.all([import('./runner.ts'), import('../../executors/http/http.ts')]);
+}
 
-const optionsPath = join(directory, 'options.json');
-const options = JSON.parse(readFileSync(optionsPath, 'utf8')) as RunnerOptions;
-const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock, () => {
-  // The journal is closed: a connection some executor still keeps open must not hold a runner that the next node would take for alive.
-  process.exit(0);
-});
-writeFileSync(join(directory, 'runner.json.new'), JSON.stringify({ ...identityOf(process.pid), protocol: options.protocol }), { mode: 0o600 });
-renameSync(join(directory, 'runner.json.new'), join(directory, 'runner.json'));
-await runner.listen();
+async function run(): Promise<void> {
+  const dataDir = argument('--data-dir');
+  const id = argument('--runner');
+  const directory = runnerDirectory(dataDir, id);
+  // Stopping the node (Ctrl-C, a stop of the whole service) must not stop the jobs' keeper; who wants it gone ends the jobs.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  const options = JSON.parse(readFileSync(join(directory, 'options.json'), 'utf8')) as RunnerOptions;
+  const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock, () => {
+    // The journal is closed: a connection some executor still keeps open must not hold a runner that the next node would take for alive.
+    process.exit(0);
+  });
+  writeFileSync(join(directory, 'runner.json.new'), JSON.stringify({ ...identityOf(process.pid), protocol: options.protocol }), { mode: 0o600 });
+  renameSync(join(directory, 'runner.json.new'), join(directory, 'runner.json'));
+  await runner.listen();
+}
+
+await (process.argv.includes('--fill-cache') ? fillCache() : run());
+// A runner may end by kill -9; what it compiled is kept for the next one now.
+flushCompileCache();

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { failpoint } from '../../lib/failpoint.ts';
 import type { ExecutionRefused, KnownExecution, StartRequest } from '../../model/agent.ts';
-import { BOOT_ID } from '../identity.ts';
+import { BOOT_ID, existence } from '../identity.ts';
 import { BATCH_MAX, type NodeMessage, type RunnerOptions } from '../protocol.ts';
 import { encodeRecord, type SpoolRecord } from '../spool.ts';
 import { openCgroups } from './cgroup.ts';
@@ -237,8 +237,13 @@ export class Runner {
   }
 
   #watchByNode(runs: readonly Run[]): void {
-    for (const run of runs) run.adopted = 'asked';
-    const pids = runs.flatMap((run) => (run.pid === null ? [] : [run.pid]));
+    const pids: number[] = [];
+    for (const run of runs) {
+      // Only what is surely still the run's process is asked for: the number of one that is gone may be another child of the node.
+      if (run.pid === null || existence({ pid: run.pid, startTicks: run.startTicks, bootId: BOOT_ID }) === 'gone') continue;
+      run.adopted = 'asked';
+      pids.push(run.pid);
+    }
     if (pids.length > 0) this.#peer.send({ t: 'watch', pids });
   }
 

@@ -22,7 +22,7 @@ export function nextInstant(cron: CronSchedule, zone: Zone, rules: ClockRules, f
   }
 }
 
-/** The last instant ≤ `upTo` and ≥ `notBefore`, or -Infinity. */
+/** The last instant ≤ `upTo`, or -Infinity. One before `notBefore` may be given or not: the search need not go further back. */
 export function previousInstant(
   cron: CronSchedule,
   zone: Zone,
@@ -32,7 +32,7 @@ export function previousInstant(
 ): number {
   for (let i = zone.segmentAt(upTo), at = upTo; i >= 0; i--, at = (zone.starts[i + 1] as number) - 1) {
     const found = previousInSegment(cron, zone, rules, i, at);
-    if (found !== Number.NEGATIVE_INFINITY) return found >= notBefore ? found : Number.NEGATIVE_INFINITY;
+    if (found !== Number.NEGATIVE_INFINITY) return found;
     if ((zone.starts[i] as number) <= notBefore) break;
   }
   return Number.NEGATIVE_INFINITY;

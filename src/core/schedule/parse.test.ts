@@ -226,6 +226,13 @@ describe('forms', () => {
       graceMs: 86_401_500,
     });
     expect(accepted('@after 2026-12-31T23:59:00Z 90m').schedule).toEqual({ kind: 'after', at, graceMs: 5_400_000 });
+    expect(accepted('@after 2026-12-31T23:59:00Z <P1Y2M').schedule).toEqual({
+      kind: 'after',
+      at,
+      graceMs: 425 * 86_400_000,
+    });
+    expect(accepted('@every 10ms').schedule).toEqual({ kind: 'every', intervalMs: 1000 });
+    expect(accepted('@every 2.9s').schedule).toEqual({ kind: 'every', intervalMs: 2000 });
     expect(accepted('@every 1h30m').schedule).toEqual({ kind: 'every', intervalMs: 5_400_000 });
     expect(accepted('@every 2d').schedule).toEqual({ kind: 'every', intervalMs: 172_800_000 });
     expect(accepted(' @manually ').schedule).toEqual({ kind: 'manual' });
