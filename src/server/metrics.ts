@@ -21,7 +21,7 @@ export class Metrics {
   readonly #commit: Histogram;
   readonly #steps: Counter;
 
-  constructor(sources: MetricsSources) {
+  constructor() {
     const registers = [this.#registry];
     this.#lateness = new Histogram({
       name: 'belfry_launch_lateness_seconds',
@@ -42,6 +42,18 @@ export class Metrics {
     });
     this.#outcomeSeries(registers);
     this.#dkronSeries(registers);
+    gauge(
+      'process_resident_memory_bytes',
+      'Resident memory of the node process',
+      () => process.memoryUsage.rss(),
+      registers,
+    );
+    gauge('process_cpu_seconds_total', 'CPU time of the node process', () => cpuSeconds(), registers);
+  }
+
+  /** What is asked at each scrape, once there is somebody to ask. */
+  observe(sources: MetricsSources): void {
+    const registers = [this.#registry];
     gauge('belfry_runs_waiting', 'Runs waiting for a place', () => sources.counts().waiting, registers);
     gauge('belfry_runs_running', 'Runs at the agent', () => sources.counts().running, registers);
     gauge(
@@ -54,13 +66,6 @@ export class Metrics {
     gauge('belfry_jobs', 'Jobs', () => sources.jobs(), registers);
     gauge('belfry_jobs_scheduled', 'Jobs that have a next instant', () => sources.scheduled(), registers);
     gauge('belfry_disk_ok', '1 while the disk has room to launch', () => Number(sources.diskOk()), registers);
-    gauge(
-      'process_resident_memory_bytes',
-      'Resident memory of the node process',
-      () => process.memoryUsage.rss(),
-      registers,
-    );
-    gauge('process_cpu_seconds_total', 'CPU time of the node process', () => cpuSeconds(), registers);
   }
 
   /** Counts one event. */

@@ -100,7 +100,7 @@ const policies: fc.Arbitrary<DstPolicy | undefined> = fc.option(
   fc.record({
     gap: fc.constantFrom('after', 'skip', 'shift' as const),
     overlap: fc.constantFrom('first', 'second', 'both' as const),
-  }) as fc.Arbitrary<DstPolicy>,
+  }),
   { nil: undefined },
 );
 
