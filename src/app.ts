@@ -9,7 +9,7 @@ import { Agent } from './agent/agent.ts';
 import { openLog, removeLog } from './agent/logs.ts';
 import { becomeSubreaper } from './agent/subreaper.ts';
 import type { RunningNode } from './cli/agent.ts';
-import { preview } from './core/schedule/index.ts';
+import { preview, resolveZone } from './core/schedule/index.ts';
 import { createHttpApp, type HttpOptions } from './http/app.ts';
 import { type Credentials, parseCredentials } from './http/credentials.ts';
 import type { Services } from './http/services.ts';
@@ -139,7 +139,7 @@ async function zoneOf(database: Database, config: Config): Promise<{ used: strin
   const host = hostZone();
   const [row] = await database.read('linearizable', GET_META, ['timezone']);
   const stored = row?.['value'] as string | undefined;
-  const used = config.timezone ?? stored ?? host;
+  const used = resolveZone(config.timezone ?? stored ?? host) ?? 'UTC';
   if (used !== stored) await database.write([putMeta('timezone', used)]);
   return { used, host };
 }

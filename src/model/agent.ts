@@ -91,4 +91,6 @@ export interface AgentSession {
   /** Everything the agent knows, from its live runners and from the marks on disk. Called once before the first start. */
   known(): Promise<readonly KnownExecution[]>;
   subscribe(events: AgentEvents): void;
+  /** Jobs with these executors exist: what their first run would have to load may be loaded now. */
+  warm?(executors: readonly string[]): void;
 }

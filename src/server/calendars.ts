@@ -1,5 +1,5 @@
 /** Calendars shared between jobs by name. A change moves the cursor of every job that uses it to now: no time before the edit fires. */
-import { specOf } from '../core/compiled-job.ts';
+import { type CompileContext, specOf } from '../core/compiled-job.ts';
 import { nextAfter } from '../core/schedule/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Mutex } from '../lib/mutex.ts';
@@ -36,11 +36,23 @@ export class Calendars {
     return rows.map((row) => JSON.parse(row.definition) as CalendarInput);
   }
 
+  /** The calendar and the cursors of the jobs that use it are one commit; what was due of them before it is decided first. */
   put(calendar: CalendarInput): Promise<CalendarInput> {
     return this.#m.lock.run(async () => {
-      await this.#m.store.writeFor([putCalendar(calendar.name, JSON.stringify(calendar), this.#m.clock.now())]);
+      const { store, definitions, scheduler, clock } = this.#m;
+      const now = Math.floor(clock.now());
+      const ids = (await this.#users(calendar.name)).map((user) => user.id);
+      await scheduler.settle(ids, now);
+      const { context } = definitions;
+      const changed = { ...context, calendar: (name: string) => (name === calendar.name ? calendar : context.calendar(name)) };
+      const rows = await store.read<JobRow>(JOBS_BY_ID, [JSON.stringify(ids)]);
+      const plans = rows.map((row) => ({ row, nextAt: nextOf(row, now, changed) }));
+      await store.writeFor([
+        putCalendar(calendar.name, JSON.stringify(calendar), now),
+        ...plans.map(({ row, nextAt }) => resetCursor(row.id, row.version, now, nextAt)),
+      ]);
       await this.load();
-      await this.#replan(calendar.name);
+      for (const { row, nextAt } of plans) scheduler.put(row.id, nextAt, now);
       return calendar;
     });
   }
@@ -66,19 +78,10 @@ export class Calendars {
   #users(name: string): Promise<{ id: number; name: string }[]> {
     return this.#m.store.read<{ id: number; name: string }>(JOBS_OF_CALENDAR, [JSON.stringify(name), name]);
   }
+}
 
-  async #replan(name: string): Promise<void> {
-    const { store, definitions, scheduler, clock } = this.#m;
-    const ids = (await this.#users(name)).map((user) => user.id);
-    const now = Math.floor(clock.now());
-    const plans = (await store.read<JobRow>(JOBS_BY_ID, [JSON.stringify(ids)])).map((row) => {
-      const definition = JSON.parse(row.definition) as JobDefinition;
-      const { spec } = specOf(definition, row.id, row.anchor_at, definitions.context);
-      const nextAt = spec === null || definition.disabled ? null : (nextAfter(spec, now) ?? null);
-      return { row, nextAt };
-    });
-    if (plans.length === 0) return;
-    await store.writeFor(plans.map(({ row, nextAt }) => resetCursor(row.id, row.version, now, nextAt)));
-    for (const { row, nextAt } of plans) scheduler.put(row.id, nextAt, now);
-  }
+function nextOf(row: JobRow, now: number, context: CompileContext): number | null {
+  const definition = JSON.parse(row.definition) as JobDefinition;
+  const { spec } = specOf(definition, row.id, row.anchor_at, context);
+  return spec === null || definition.disabled ? null : (nextAfter(spec, now) ?? null);
 }

@@ -17,8 +17,15 @@ export class Definitions {
   readonly #calendars = new Map<string, Calendar>();
   /** Parent name → ids of its children, kept whole: it is asked at every success. */
   readonly #children = new Map<string, Set<number>>();
+  /** Child → its parent's name, for jobs that have one. */
+  readonly #parents = new Map<number, string>();
 
-  constructor(options: DefinitionsOptions, modules: { store: LeaderStore }) {
+  readonly #seen: (executor: string) => void;
+  readonly #executors = new Set<string>();
+
+  /** `seen` is told of each executor's name when the first job that uses it is compiled. */
+  constructor(options: DefinitionsOptions, modules: { store: LeaderStore; seen: (executor: string) => void }) {
+    this.#seen = modules.seen;
     this.#options = options;
     this.#store = modules.store;
   }
@@ -52,6 +59,11 @@ export class Definitions {
   }
 
   put(job: CompiledJob): void {
+    const { executor } = job.definition;
+    if (!this.#executors.has(executor)) {
+      this.#executors.add(executor);
+      this.#seen(executor);
+    }
     this.#jobs.delete(job.id);
     this.#jobs.set(job.id, job);
     if (this.#jobs.size > COMPILED_JOBS_MAX) this.#jobs.delete(this.#jobs.keys().next().value as number);
@@ -86,14 +98,21 @@ export class Definitions {
     return this.#children.get(parent) ?? NONE;
   }
 
-  setParent(child: number, before: string, after: string): void {
-    if (before === after && before !== '' && this.#children.get(before)?.has(child) === true) return;
+  /** `parent` is empty for a job that runs by time, or is gone. */
+  setParent(child: number, parent: string): void {
+    const before = this.#parents.get(child) ?? '';
+    if (before === parent) return;
     const old = this.#children.get(before);
     old?.delete(child);
     if (old?.size === 0) this.#children.delete(before);
-    if (after === '') return;
-    const siblings = this.#children.get(after);
-    if (siblings === undefined) this.#children.set(after, new Set([child]));
+    this.#parents.delete(child);
+    if (parent !== '') this.#addChild(child, parent);
+  }
+
+  #addChild(child: number, parent: string): void {
+    this.#parents.set(child, parent);
+    const siblings = this.#children.get(parent);
+    if (siblings === undefined) this.#children.set(parent, new Set([child]));
     else siblings.add(child);
   }
 }

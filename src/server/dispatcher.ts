@@ -55,7 +55,7 @@ export class Dispatcher {
   enqueue(runs: readonly LiveRun[]): void {
     for (const run of runs) {
       this.#held.add(run);
-      if (run.job.startDeadlineMs !== null) this.#deadlines.push(run);
+      this.#watchDeadline(run);
       if (run.catchUp) this.#catchUp.push(run);
       else this.#waiting.push(run);
     }
@@ -72,6 +72,11 @@ export class Dispatcher {
   /** Takes back a run that has not been handed over; false when the agent has it. */
   withdraw(run: LiveRun): boolean {
     return this.#held.delete(run);
+  }
+
+  /** Whether the run waits here. */
+  holds(run: LiveRun): boolean {
+    return this.#held.has(run);
   }
 
   /** A run handed over has ended. */
@@ -93,6 +98,7 @@ export class Dispatcher {
     run.sent = false;
     this.#count(run, -1);
     this.#held.add(run);
+    this.#watchDeadline(run);
     this.#waiting.push(run);
   }
 
@@ -152,6 +158,11 @@ export class Dispatcher {
       return run;
     }
     return undefined;
+  }
+
+  /** The deadline is for the first start; an occurrence that started once is not missed. */
+  #watchDeadline(run: LiveRun): void {
+    if (run.job.startDeadlineMs !== null && run.attempt === 1) this.#deadlines.push(run);
   }
 
   #expireOverdue(): void {

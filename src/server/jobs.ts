@@ -24,7 +24,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import { planJobWrite } from './job-write.ts';
 import { JobList, type JobListQuery } from './job-list.ts';
 import type { Launcher } from './launcher.ts';
-import type { LeaderStore } from './leader-store.ts';
+import { diskFull, type LeaderStore } from './leader-store.ts';
 import type { LiveRun, LiveRuns } from './live.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -39,6 +39,8 @@ export interface JobsModules {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly paused: () => boolean;
+  /** false while the disk is low: what is left of it is for the results of what runs. */
+  readonly mayLaunch: () => boolean;
   readonly stop: (run: LiveRun, reason: 'job_deleted') => void;
 }
 
@@ -78,6 +80,7 @@ export class Jobs {
         remedy: 'POST /v1/unpause to accept them again',
       });
     }
+    this.#assertRoom();
     const view = await this.#put({ input, restore: false });
     if (options.runOnCreate) await this.run(input.name, { force: false });
     return view;
@@ -107,6 +110,7 @@ export class Jobs {
 
   toggle(name: string): Promise<JobView> {
     return this.#m.lock.run(async () => {
+      this.#assertRoom();
       const definition = parse(await this.#row(name));
       const input: JobInput = { ...definition, disabled: !definition.disabled, counters: NO_COUNTERS };
       const [result] = await this.#putAll([{ input, restore: true }]);
@@ -118,6 +122,7 @@ export class Jobs {
 
   async run(name: string, options: { force: boolean }): Promise<{ job: JobView; group: number }> {
     return this.#m.lock.run(async () => {
+      this.#assertRoom();
       const row = await this.#row(name);
       const job = (await this.#m.definitions.load([row.id])).get(row.id);
       if (job === undefined) throw notFound(name);
@@ -131,7 +136,8 @@ export class Jobs {
       const row = await this.#row(name);
       const job = (await this.#m.definitions.load([row.id])).get(row.id);
       if (job === undefined) throw notFound(name);
-      const now = this.#m.clock.now();
+      const now = Math.floor(this.#m.clock.now());
+      await this.#m.scheduler.settle([row.id], now);
       const nextAt = job.definition.disabled ? null : planJobWrite.nextAt(job, now);
       await this.#m.store.writeFor([resetCursor(job.id, job.version, now, nextAt)]);
       this.#m.scheduler.put(job.id, nextAt, now);
@@ -142,6 +148,7 @@ export class Jobs {
 
   /** Parents before children; a child of a job that failed fails too. Not subject to pause (dkron.md §1.11). */
   async restore(inputs: readonly JobInput[]): Promise<string[]> {
+    this.#assertRoom();
     const lines: string[] = [];
     for (const level of treeLevels(inputs)) {
       const results = await Promise.all(
@@ -158,10 +165,13 @@ export class Jobs {
   forget(jobId: number, name: string): void {
     this.#count--;
     this.#m.definitions.forget(jobId);
+    this.#m.definitions.setParent(jobId, '');
     this.#m.scheduler.put(jobId, null, 0);
     this.#m.emit({ kind: 'job_changed', job: name, change: 'deleted' });
     for (const run of this.#m.live.ofJob(jobId)) {
       if (run.phase !== 'active') this.#m.live.remove(run);
+      else if (this.#m.dispatcher.holds(run)) this.#m.stop(run, 'job_deleted');
+      else run.stopping ??= 'job_deleted';
     }
   }
 
@@ -169,6 +179,10 @@ export class Jobs {
     const result = await this.#puts.add(put);
     if (result instanceof AppError) throw result;
     return result;
+  }
+
+  #assertRoom(): void {
+    if (!this.#m.mayLaunch()) throw diskFull();
   }
 
   async #row(name: string): Promise<JobRow> {
@@ -192,10 +206,16 @@ export class Jobs {
   }
 
   async #putRound(puts: readonly Put[]): Promise<(JobView | AppError)[]> {
-    const { store, definitions, clock } = this.#m;
+    const { store, definitions, clock, scheduler } = this.#m;
     const names = JSON.stringify(puts.map(({ input }) => input.name));
-    const rows = new Map((await store.read<JobRow>(JOBS_BY_NAME, [names])).map((row) => [row.name, row]));
     const now = clock.now();
+    let found = await store.read<JobRow>(JOBS_BY_NAME, [names]);
+    const settled = await scheduler.settle(
+      found.map((row) => row.id),
+      now,
+    );
+    if (settled) found = await store.read<JobRow>(JOBS_BY_NAME, [names]);
+    const rows = new Map(found.map((row) => [row.name, row]));
     const plans = puts.map(({ input, restore }) =>
       planJobWrite(input, rows.get(input.name), { now, restore, context: definitions.context }),
     );
@@ -227,7 +247,7 @@ export class Jobs {
 
   #applyPut(plan: { write: JobWrite; definition: JobDefinition }, row: JobRow, before: JobRow | undefined): void {
     const { definitions, scheduler, live } = this.#m;
-    definitions.setParent(row.id, before === undefined ? '' : parse(before).parent_job, plan.write.parent);
+    definitions.setParent(row.id, plan.write.parent);
     definitions.remember(row);
     scheduler.put(row.id, row.next_at, row.cursor_at);
     if (before === undefined) this.#count++;
@@ -263,15 +283,14 @@ export class Jobs {
   #handBack(withdrawn: readonly LiveRun[], error: unknown): never {
     this.#m.dispatcher.enqueue(withdrawn);
     if (error !== null) throw error as Error;
-    throw new AppError('disk_full', 'the disk of the data directory is full; nothing was changed', {
-      remedy: 'free disk space; the node resumes by itself',
-    });
+    throw diskFull();
   }
 
   async #deleteLocked(row: JobRow, running: 'detach' | 'kill'): Promise<void> {
     const { store, definitions, live, scheduler } = this.#m;
     const withdrawn: LiveRun[] = [];
     const now = this.#m.clock.now();
+    await scheduler.settle([row.id], now);
     const statements = [
       ...deleteJob(row.id, codeOf(REASONS, 'job_deleted'), now),
       ...this.#withdraw(row.id, 'job_deleted', withdrawn),
@@ -280,7 +299,7 @@ export class Jobs {
     if (written.kind === 'full') this.#handBack(withdrawn, null);
     scheduler.put(row.id, null, 0);
     definitions.forget(row.id);
-    definitions.setParent(row.id, parse(row).parent_job, '');
+    definitions.setParent(row.id, '');
     this.#count--;
     for (const run of live.ofJob(row.id)) {
       if (run.phase !== 'active' || withdrawn.includes(run)) live.remove(run);

@@ -144,7 +144,9 @@ export class Launcher {
     const start = batch.statements.length;
     if (intent.kind === 'new') {
       const group = this.#identities.next();
-      const extend = this.#lastSkipped.get(intent.job.id) ?? null;
+      // Only the first of its job in a batch may lengthen the row before it: another one may run in between.
+      const skipped = this.#lastSkipped.get(intent.job.id) ?? null;
+      const extend = skipped !== null && isFirstOfJob(batch, intent.job.id) ? skipped : null;
       const occurrence = newOccurrence(intent, group, extend, now);
       const { statements, decisionIndex } = launchStatements(occurrence, this.#node, now);
       batch.statements.push(...statements);
@@ -280,6 +282,10 @@ export class Launcher {
     );
     return new Map(rows.map((row) => [row.group_id, decisionOf(row)]));
   }
+}
+
+function isFirstOfJob(batch: LaunchBatch, jobId: number): boolean {
+  return !batch.places.some(({ intent }) => intent.kind === 'new' && intent.job.id === jobId);
 }
 
 function decisionAt(place: LaunchBatch['places'][number], results: readonly StatementResult[]): Decision | null {

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { Mutex } from '../lib/mutex.ts';
 import type { Random } from '../lib/random.ts';
 import type { Scope } from '../lib/scope.ts';
-import type { AgentSession, ExecutionStarted } from '../model/agent.ts';
+import type { AgentSession, ExecutionRefused, ExecutionStarted } from '../model/agent.ts';
 import type { BelfryEvent, Emit } from '../model/events.ts';
 import type { StoppedReason } from '../model/occurrence.ts';
 import type { Database } from '../store/database.ts';
@@ -16,7 +16,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { Identities } from './identity.ts';
 import { Jobs } from './jobs.ts';
 import { Launcher } from './launcher.ts';
-import { LeaderStore } from './leader-store.ts';
+import { diskFull, FencedError, LeaderStore } from './leader-store.ts';
 import { type LiveRun, LiveRuns } from './live.ts';
 import { lastId, recover } from './recovery.ts';
 import { skipRestoredGap } from './restored.ts';
@@ -87,7 +87,7 @@ export class Leader {
     this.#modules = modules;
     this.#store = store;
     this.#identities = identities;
-    this.definitions = new Definitions(options.definitions, { store });
+    this.definitions = new Definitions(options.definitions, { store, seen: (executor) => modules.agent.warm?.([executor]) });
     this.#dispatcher = new Dispatcher(options, {
       agent: modules.agent,
       clock: modules.clock,
@@ -113,7 +113,7 @@ export class Leader {
     this.runs = new Runs({
       ...common,
       node: options.node,
-      stopRun: (run, reason) => this.#lock.run(() => this.#stop(run, reason)),
+      stopRun: (run, reason) => this.#lock.run(() => this.#stopForRequest(run, reason)),
       jobView: (name) => this.jobs.get(name),
     });
     this.#sweeper = new Sweeper(options.retention, { ...common, mayWrite: modules.mayLaunch });
@@ -183,13 +183,19 @@ export class Leader {
         }
         this.#results.ended(list);
       },
-      refused: (list) => {
-        for (const { key } of list) {
-          const run = this.live.byKey(key);
-          if (run !== undefined) this.#dispatcher.takeBack(run);
-        }
-      },
+      refused: (list) => this.#refused(list),
     });
+  }
+
+  /** The agent did not take them: they wait here again, unless their end was asked for meanwhile or another leader is in charge. */
+  #refused(list: readonly ExecutionRefused[]): void {
+    for (const { key, why } of list) {
+      if (why === 'stale_epoch') return this.#modules.fail(new FencedError());
+      const run = this.live.byKey(key);
+      if (run === undefined) continue;
+      this.#dispatcher.takeBack(run);
+      if (run.stopping !== null) this.#stopSoon(run, run.stopping);
+    }
   }
 
   #started(list: readonly ExecutionStarted[]): void {
@@ -211,24 +217,42 @@ export class Leader {
 
   /** Runs whose start deadline passed while they waited for a place. */
   #expire(runs: LiveRun[]): void {
-    void this.#lock.run(() => this.#results.endWaiting(runs, 'missed', 'start_deadline')).catch(this.#modules.fail);
+    void this.#results.endWaitingSoon(runs, 'missed', 'start_deadline').catch(this.#modules.fail);
   }
 
   #stopSoon(run: LiveRun, reason: StoppedReason): void {
-    void this.#lock.run(() => this.#stop(run, reason)).catch(this.#modules.fail);
+    void this.#lock
+      .run(() => this.#stop(run, reason))
+      .then((done) => (done ? undefined : this.#results.endWaitingSoon([run], 'cancelled', reason)))
+      .catch(this.#modules.fail);
   }
 
-  /** The agent ends it; a run it does not have yet is withdrawn and ends here. Callers hold the lock. */
-  async #stop(run: LiveRun, reason: StoppedReason): Promise<void> {
-    if (run.ending || this.live.byKey(run.key) !== run) return;
+  /**
+   * The agent ends it; a run it does not have yet is withdrawn and ends here. Callers hold the lock. false: withdrawn, but the full disk
+   * did not take its end.
+   */
+  async #stop(run: LiveRun, reason: StoppedReason): Promise<boolean> {
+    if (this.live.byKey(run.key) !== run) return true;
     run.stopping = reason;
-    if (run.phase === 'active' && !this.#dispatcher.withdraw(run)) this.#modules.agent.stop([{ key: run.key, reason }]);
-    else await this.#results.endWaiting([run], 'cancelled', reason);
+    // Its result is on the way to the store; no attempt follows it.
+    if (run.ending) return true;
+    if (run.phase !== 'active' || this.#dispatcher.withdraw(run)) return this.#results.endWaiting([run], 'cancelled', reason);
+    this.#modules.agent.stop([{ key: run.key, reason }]);
+    return true;
+  }
+
+  /** As #stop for a person: a full disk is their answer, and the run stays as it was. */
+  async #stopForRequest(run: LiveRun, reason: StoppedReason): Promise<void> {
+    const held = this.#dispatcher.holds(run);
+    if (await this.#stop(run, reason)) return;
+    run.stopping = null;
+    if (held) this.#dispatcher.enqueue([run]);
+    throw diskFull();
   }
 
   async #loadChildren(): Promise<void> {
     const rows = await this.#store.read<{ id: number; parent: string }>(PARENTS);
-    for (const { id, parent } of rows) this.definitions.setParent(id, '', parent);
+    for (const { id, parent } of rows) this.definitions.setParent(id, parent);
   }
 }
 

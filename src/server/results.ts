@@ -3,12 +3,13 @@
  * promotion of a waiter), and only then acknowledges them. A result delivered twice changes nothing the second time.
  */
 import { afterAttempt, type NextStep } from '../core/lifecycle.ts';
+import type { CompiledJob } from '../core/compiled-job.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Mutex } from '../lib/mutex.ts';
 import type { Random } from '../lib/random.ts';
 import type { AgentSession, ExecutionEnded } from '../model/agent.ts';
 import type { Emit } from '../model/events.ts';
-import { codeOf, type Outcome, type Reason, REASONS } from '../model/occurrence.ts';
+import { codeOf, type Outcome, OUTCOMES, type Reason, REASONS } from '../model/occurrence.ts';
 import type { Statement } from '../store/database.ts';
 import { deleteJob } from '../store/jobs.ts';
 import {
@@ -45,7 +46,18 @@ const BATCH_MAX = 400;
 /** Between tries while the disk has no room even for results. */
 const FULL_RETRY_MS = 500;
 
-const EXECUTION_BY_KEY = 'SELECT key, group_id, job_id, outcome FROM executions WHERE key = ?';
+const UNFINISHED = codeOf(OUTCOMES, 'unfinished');
+const LOST = codeOf(OUTCOMES, 'lost');
+const EXECUTION_BY_KEY =
+  'SELECT e.group_id, e.job_id, e.outcome, o.outcome AS occurrence_outcome, o.job_version FROM executions e JOIN occurrences o ON o.group_id = e.group_id WHERE e.key = ?';
+
+interface LateRow {
+  group_id: number;
+  job_id: number;
+  outcome: number;
+  occurrence_outcome: number;
+  job_version: number;
+}
 
 export class Results {
   readonly #m: ResultsModules;
@@ -66,27 +78,37 @@ export class Results {
   ended(results: readonly ExecutionEnded[]): void {
     for (const ended of results) {
       const run = this.#m.live.byKey(ended.key);
-      if (run === undefined) this.#late(ended);
+      // Between attempts the key is still the last one's: a result told twice must not begin another wait.
+      if (run?.phase !== 'active') this.#late(ended);
       else if (!run.ending) this.#take(run, ended);
     }
     this.#start();
   }
 
-  /** Withdraws runs the agent never had; they end without an execution. Callers hold the leader's lock. */
-  async endWaiting(
-    runs: readonly LiveRun[],
-    outcome: Outcome,
-    reason: Reason,
-    before: readonly Statement[] = [],
-  ): Promise<void> {
+  /**
+   * Ends runs the agent never had and that were withdrawn; they end without an execution. Callers hold the leader's lock. false: the disk
+   * is full, nothing changed.
+   */
+  async endWaiting(runs: readonly LiveRun[], outcome: Outcome, reason: Reason): Promise<boolean> {
     const now = this.#m.clock.now();
     const statements = runs.flatMap((run) => [dropIntent(run.key), endOccurrence(run.group, outcome, reason, now)]);
-    await this.#m.store.writeFor([...before, ...statements]);
+    if ((await this.#m.store.write(statements)).kind === 'full') return false;
     for (const run of runs) {
       this.#m.live.remove(run);
       this.#m.emit({ kind: 'occurrence_dropped', job: run.job.name, group: run.group, outcome, reason, count: 1 });
     }
     await this.#promote(new Set(runs.map((run) => run.job.id)));
+    return true;
+  }
+
+  /** As endWaiting for what nobody waits for: repeated until the disk has room. Takes the lock itself. */
+  async endWaitingSoon(runs: readonly LiveRun[], outcome: Outcome, reason: Reason): Promise<void> {
+    for (;;) {
+      const open = runs.filter((run) => this.#m.live.byKey(run.key) === run);
+      if (open.length === 0 || this.#closed) return;
+      if (await this.#m.lock.run(() => this.endWaiting(open, outcome, reason))) return;
+      await this.#m.clock.sleep(FULL_RETRY_MS);
+    }
   }
 
   /** Commits what is there and takes nothing more. */
@@ -137,9 +159,11 @@ export class Results {
     for (const [index, { run }] of batch.entries()) {
       const step = steps[index] as NextStep;
       if (step.kind !== 'final' || step.outcome !== 'succeeded') continue;
-      intents.push(...(await this.#dependents(run)));
-      const deletion = this.#ephemeral(run);
-      if (deletion !== undefined) deletions.push({ run, statements: deletion });
+      intents.push(...(await this.#dependents(run.job, run.group)));
+      const deletion = this.#ephemeral(run.job);
+      if (deletion !== undefined && !deletions.some((other) => other.run.job.id === run.job.id)) {
+        deletions.push({ run, statements: deletion });
+      }
     }
     const statements = [...finishStatements(ends), ...deletions.flatMap((deletion) => deletion.statements)];
     const launch: LaunchBatch = launcher.prepare(intents, statements);
@@ -169,11 +193,13 @@ export class Results {
       : { ...base, phase: 'final', outcome: step.outcome, reason: step.reason, wakeAt: null };
   }
 
-  async #dependents(run: LiveRun): Promise<Intent[]> {
-    const ids = this.#m.definitions.childrenOf(run.job.name);
+  async #dependents(parent: CompiledJob, group: number): Promise<Intent[]> {
+    const ids = this.#m.definitions.childrenOf(parent.name);
     if (ids.size === 0) return [];
     const now = this.#m.clock.now();
-    const children = await this.#m.definitions.load([...ids]);
+    const children = new Map(await this.#m.definitions.load([parent.id, ...ids]));
+    // The name may belong to another job by now: its dependents are not this one's.
+    if (!children.delete(parent.id)) return [];
     return [...children.values()]
       .filter((job) => !job.definition.disabled && isWithin(job.definition.starts_at, job.definition.expires_at, now))
       .map((job) => ({
@@ -182,16 +208,16 @@ export class Results {
         trigger: 'parent',
         nominalAt: now,
         dueAt: now,
-        parentGroup: run.group,
+        parentGroup: group,
         catchUp: false,
         forced: false,
       }));
   }
 
   /** A job with dependents stays: deleting it would leave them without a parent. */
-  #ephemeral(run: LiveRun): Statement[] | undefined {
-    if (!run.job.definition.ephemeral || this.#m.definitions.childrenOf(run.job.name).size > 0) return undefined;
-    return deleteJob(run.job.id, codeOf(REASONS, 'job_deleted'), this.#m.clock.now());
+  #ephemeral(job: CompiledJob): Statement[] | undefined {
+    if (!job.definition.ephemeral || this.#m.definitions.childrenOf(job.name).size > 0) return undefined;
+    return deleteJob(job.id, codeOf(REASONS, 'job_deleted'), this.#m.clock.now());
   }
 
   #settle({ run, ended }: Result, step: NextStep): void {
@@ -229,8 +255,14 @@ export class Results {
       if (first !== undefined) intents.push({ kind: 'promote', run: first });
     }
     if (intents.length === 0) return;
-    // A full disk leaves them waiting: the next result of the job, or the next start of the node, tries again.
-    await this.#m.launcher.commit(this.#m.launcher.prepare(intents));
+    const launched = await this.#m.launcher.commit(this.#m.launcher.prepare(intents));
+    if (launched === 'full') void this.#promoteLater(jobIds).catch(this.#m.fail);
+  }
+
+  /** While something waits in its queue a job runs nothing else, so a promotion the disk refused must be tried again. */
+  async #promoteLater(jobIds: ReadonlySet<number>): Promise<void> {
+    await this.#m.clock.sleep(FULL_RETRY_MS);
+    if (!this.#closed) await this.#m.lock.run(() => this.#promote(jobIds));
   }
 
   /** A result of a run this leader does not follow: it corrects a `lost` one once, is a repeat, or belongs to another database. */
@@ -240,19 +272,38 @@ export class Results {
 
   async #recordLate(ended: ExecutionEnded): Promise<void> {
     const { store, agent, clock } = this.#m;
-    const [row] = await store.read<{ group_id: number; job_id: number; outcome: number }>(
-      EXECUTION_BY_KEY,
-      [ended.key],
-      'linearizable',
-    );
-    const statements =
+    if (this.#closed) return;
+    const [row] = await store.read<LateRow>(EXECUTION_BY_KEY, [ended.key], 'linearizable');
+    if (row?.outcome === UNFINISHED) return this.#notLate(ended);
+    const done =
       row === undefined
-        ? [orphanResult(ended, clock.now())]
-        : ended.outcome === 'lost'
-          ? []
-          : correctionStatements(ended, row.group_id, row.job_id);
-    const written = statements.length === 0 ? { kind: 'committed' } : await store.write(statements);
-    if (written.kind === 'committed') agent.acknowledge([ended.key]);
+        ? (await store.write([orphanResult(ended, clock.now())])).kind === 'committed'
+        : row.outcome !== LOST || ended.outcome === 'lost' || (await this.#correct(ended, row));
+    if (done) agent.acknowledge([ended.key]);
+  }
+
+  /** The truth about a `lost` execution: record and counters follow it, and what a success starts has not started yet. */
+  async #correct(ended: ExecutionEnded, row: LateRow): Promise<boolean> {
+    const { definitions, launcher, store } = this.#m;
+    const statements = correctionStatements(ended, row.group_id, row.job_id);
+    const succeeds = ended.outcome === 'succeeded' && row.occurrence_outcome === LOST;
+    const job = succeeds ? await definitions.ofVersion(row.job_id, row.job_version) : undefined;
+    if (job === undefined) return (await store.write(statements)).kind === 'committed';
+    const intents = await this.#dependents(job, row.group_id);
+    const deletion = (await definitions.load([job.id])).has(job.id) ? this.#ephemeral(job) : undefined;
+    const launch = launcher.prepare(intents, [...statements, ...(deletion ?? [])]);
+    const written = await store.write(launch.statements);
+    if (written.kind === 'full') return false;
+    await launcher.apply(launch, written);
+    if (deletion !== undefined) this.#m.hooks.jobDeleted(job.id, job.name);
+    return true;
+  }
+
+  /** Told before this leader knew its runs. An acknowledgement now would lose the result, and the run would start again. */
+  #notLate(ended: ExecutionEnded): void {
+    const run = this.#m.live.byKey(ended.key);
+    if (run?.phase === 'active' && !run.ending) this.#take(run, ended);
+    this.#start();
   }
 }
 

@@ -17,7 +17,7 @@ import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Identities } from './identity.ts';
 import type { Intent, Launcher } from './launcher.ts';
-import type { LeaderStore } from './leader-store.ts';
+import { diskFull, type LeaderStore } from './leader-store.ts';
 import type { LiveRun } from './live.ts';
 
 /** A job waiting for its next instant. Lazy removal: an entry that is no longer the job's own is skipped when it surfaces. */
@@ -121,6 +121,23 @@ export class Scheduler {
     if (this.#jobs.peek() === entry) this.#arm();
   }
 
+  /**
+   * Decides what is due of these jobs by now, before something changes them: an edit, a delete or a moved cursor must not swallow instants
+   * that lay before it. `now` must also be the time of that change. Answers whether anything was due. Callers hold the leader's lock.
+   * Throws AppError `disk_full`; nothing changed then.
+   */
+  async settle(jobIds: readonly number[], now: number): Promise<boolean> {
+    for (let settled = false; ; settled = true) {
+      const due = jobIds.flatMap((id) => this.#entries.get(id) ?? []).filter((entry) => entry.nextAt <= now);
+      if (due.length === 0) return settled;
+      const planned = this.#plan(due, await this.#m.definitions.load(due.map((entry) => entry.jobId)), now);
+      const batch = this.#m.launcher.prepare(planned.intents);
+      batch.statements.push(...planned.statements);
+      if (batch.statements.length > 0 && (await this.#m.launcher.commit(batch)) === 'full') throw diskFull();
+      for (const entry of planned.next) this.put(entry.jobId, entry.nextAt, entry.cursorAt);
+    }
+  }
+
   /** The next instant of a job, epoch ms. */
   nextOf(jobId: number): number | null {
     return this.#entries.get(jobId)?.nextAt ?? null;
@@ -202,6 +219,8 @@ export class Scheduler {
       }
       await this.#m.clock.yield();
     }
+    // What is due stays due while the disk is low: without a wait the next timer would fire at once, for ever.
+    if (this.#somethingDue()) this.#holdUntil = this.#m.clock.monotonic() + FULL_RETRY_MS;
   }
 
   /** Wall against monotonic time: a difference over 500 ms since the last look is a step (or a suspended machine). */

@@ -91,7 +91,7 @@ const EXTEND_SKIPPED =
   'AND EXISTS (SELECT 1 FROM occurrences r WHERE r.job_id = occurrences.job_id AND r.phase > 0 AND r.phase >= 3)';
 
 const CANCEL_WAITING =
-  'UPDATE occurrences SET phase = 0, outcome = 7, reason = ?, wake_at = NULL, finished_at = ? WHERE job_id = ? AND phase > 0 AND phase IN (2, 4) RETURNING group_id';
+  'UPDATE occurrences SET phase = 0, outcome = 7, reason = ?, wake_at = NULL, finished_at = ? WHERE job_id = ? AND phase > 0 AND phase IN (2, 4) AND group_id <> ? RETURNING group_id';
 
 const INSERT_EXECUTION =
   'INSERT INTO executions (key, group_id, job_id, attempt, relaunch, node, started_at_us, finished_at_us, outcome, reason, exit_code, signal, message, output_bytes, log_bytes) ' +
@@ -161,7 +161,7 @@ function beforeInsert(o: NewOccurrence, now: number): Statement[] {
   const statements: Statement[] = [];
   if (o.forced || o.delayed) return statements;
   if (o.concurrency === 'replace') {
-    statements.push({ sql: CANCEL_WAITING, params: [codeOf(REASONS, 'replaced'), now, o.jobId] });
+    statements.push({ sql: CANCEL_WAITING, params: [codeOf(REASONS, 'replaced'), now, o.jobId, o.group] });
   }
   if (o.concurrency === 'forbid' && o.extend !== null && o.trigger === 'schedule') {
     statements.push({ sql: EXTEND_SKIPPED, params: [o.nominalAt, o.extend, o.nominalAt, o.jobVersion] });
@@ -206,13 +206,13 @@ export function wakeStatements(
   const timed = o.concurrency === 'forbid' || o.concurrency === 'queue' ? [now] : [];
   const wake = { sql: WAKE[o.concurrency], params: [...timed, o.group] };
   const first = executionIntent({ key: o.group, group: o.group, attempt: 1, relaunch: false, node });
-  const before = o.concurrency === 'replace' ? [cancelWaiting(o.jobId, 'replaced', now)] : [];
+  const before = o.concurrency === 'replace' ? [cancelWaiting(o, 'replaced', now)] : [];
   return { statements: [...before, wake, first], decisionIndex: before.length };
 }
 
-/** What waits in the queue or between retries gives way to a newer run (concurrency replace). */
-export function cancelWaiting(jobId: number, reason: Reason, now: number): Statement {
-  return { sql: CANCEL_WAITING, params: [codeOf(REASONS, reason), now, jobId] };
+/** What waits in the queue or between retries gives way to a newer run (concurrency replace), which a repeated batch finds waiting too. */
+function cancelWaiting(newer: { group: number; jobId: number }, reason: Reason, now: number): Statement {
+  return { sql: CANCEL_WAITING, params: [codeOf(REASONS, reason), now, newer.jobId, newer.group] };
 }
 
 /** The next attempt of an occurrence that waits between attempts. */

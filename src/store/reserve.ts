@@ -32,6 +32,9 @@ const RETURN_FACTOR = 1.25;
 const NOTHING_BYTES = 256 * 1024;
 const NEARLY_USED_UP = 1 / 8;
 
+/** After a write found no room, filling is not tried for so many looks: with a quota each try would write the whole reserve in vain. */
+const LOOKS_AFTER_FULL = 5;
+
 const SQL = {
   // The reserve is a thing of this engine, not of the shared schema.
   table: 'CREATE TABLE IF NOT EXISTS disk_reserve (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)',
@@ -49,6 +52,9 @@ export class DiskReserve {
   readonly #rows: number;
   #state: DiskState = 'low';
   #prepared = false;
+  #fullAnswersSeen = 0;
+  /** Looks to wait before filling is tried again. */
+  #pause = 0;
   #working: Promise<DiskState> | undefined;
 
   constructor(database: SqliteDatabase, options: ReserveOptions = {}) {
@@ -74,18 +80,20 @@ export class DiskReserve {
     return this.#working;
   }
 
-  /** To be called when a write was answered `full`: a quota, say, is not seen in the free space. */
-  async noticeFull(): Promise<DiskState> {
-    if (this.#state === 'ok') this.#state = 'low';
-    await this.#release();
+  async #look(): Promise<DiskState> {
+    const room = this.#freeBytes() >= this.#freeBytesMin * (this.#state === 'ok' ? 1 : RETURN_FACTOR);
+    // Where the filesystem claims room a write did not find (a quota), this is how it is noticed.
+    const refused = this.#database.fullAnswers > this.#fullAnswersSeen;
+    this.#fullAnswersSeen = this.#database.fullAnswers;
+    if (refused) this.#pause = LOOKS_AFTER_FULL;
+    else if (this.#pause > 0) this.#pause -= 1;
+    if (!room || refused) await this.#release();
+    else if (this.#state !== 'ok' && this.#pause === 0) await this.#refill();
     return this.#state;
   }
 
-  async #look(): Promise<DiskState> {
-    const room = this.#freeBytes() >= this.#freeBytesMin * (this.#state === 'ok' ? 1 : RETURN_FACTOR);
-    if (!room) await this.#release();
-    else if (this.#state !== 'ok' && (await this.#fill())) this.#state = 'ok';
-    return this.#state;
+  async #refill(): Promise<void> {
+    if (await this.#database.withSmallCache(() => this.#fill())) this.#state = 'ok';
   }
 
   /** Gives the pages of the filler to whoever writes next. */

@@ -3,6 +3,7 @@
  * consequence; a start that dies on the way begins again.
  */
 import type { Database, Statement } from './database.ts';
+import { GET_META, putMeta } from './meta.ts';
 
 export interface RestoredMarker {
   /** Epoch ms of the restore: cursors before it go there. */
@@ -13,21 +14,18 @@ export interface RestoredMarker {
   readonly catchUp: boolean;
 }
 
-const SQL = {
-  record: `INSERT INTO meta (key, value) VALUES ('restored', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-  read: `SELECT value FROM meta WHERE key = 'restored'`,
-  clear: `DELETE FROM meta WHERE key = 'restored'`,
-};
+const KEY = 'restored';
+const CLEAR = `DELETE FROM meta WHERE key = 'restored'`;
 
 export function recordMarker(marker: RestoredMarker): Statement {
-  return { sql: SQL.record, params: [JSON.stringify(marker)] };
+  return putMeta(KEY, JSON.stringify(marker));
 }
 
 export async function readMarker(database: Database): Promise<RestoredMarker | undefined> {
-  const [row] = await database.read('linearizable', SQL.read);
+  const [row] = await database.read('linearizable', GET_META, [KEY]);
   return row === undefined ? undefined : (JSON.parse(row['value'] as string) as RestoredMarker);
 }
 
 export function clearMarker(): Statement {
-  return { sql: SQL.clear, params: [] };
+  return { sql: CLEAR, params: [] };
 }

@@ -109,8 +109,11 @@ function dailyTotals(batch: readonly Finish[]): Statement[] {
 }
 
 const UNCOUNT_ERROR =
-  "UPDATE job_state SET error_count = max(0, error_count - 1), success_count = success_count + ?, status = CASE WHEN ? = 1 THEN 'success' ELSE status END " +
+  "UPDATE job_state SET error_count = max(0, error_count - 1), success_count = success_count + 1, last_success_at = max(coalesce(last_success_at, 0), ?), status = 'success' " +
   'WHERE job_id = ? AND EXISTS (SELECT 1 FROM executions e WHERE e.key = ? AND e.outcome = 6)';
+const UNCOUNT_DAILY =
+  'UPDATE daily_stats SET failed = max(0, failed - 1), success = success + 1 ' +
+  'WHERE day = (SELECT e.finished_at_us / 86400000000 FROM executions e WHERE e.key = ? AND e.outcome = 6)';
 const CORRECT_OCCURRENCE =
   'UPDATE occurrences SET outcome = ?, reason = ? WHERE group_id = ? AND phase = 0 AND outcome = 6 AND EXISTS (SELECT 1 FROM executions e WHERE e.key = ? AND e.outcome = 6)';
 const CORRECT_EXECUTION =
@@ -119,8 +122,13 @@ const CORRECT_EXECUTION =
 
 /** A late result corrects a `lost` execution once: its counter rises, the wrong one goes (SEMANTICS §1.6). Nothing flips twice. */
 export function correctionStatements(ended: ExecutionEnded, group: number, jobId: number): Statement[] {
-  const success = succeeded(ended) ? 1 : 0;
-  const counters = success === 1 ? [{ sql: UNCOUNT_ERROR, params: [1, 1, jobId, ended.key] }] : [];
+  const finishedAt = Math.floor(ended.finishedAtUs / 1000);
+  const counters = succeeded(ended)
+    ? [
+        { sql: UNCOUNT_ERROR, params: [finishedAt, jobId, ended.key] },
+        { sql: UNCOUNT_DAILY, params: [ended.key] },
+      ]
+    : [];
   return [
     ...counters,
     {

@@ -50,6 +50,8 @@ export const SQLITE_DEFAULTS = {
 /** A group commit takes further batches until it holds so many statements: bounds how long the loop is busy at a stretch. */
 const GROUP_STATEMENTS_MAX = 4096;
 
+const CACHE_BYTES_BULK = 512 * 1024;
+
 const NO_ROWS: readonly Row[] = Object.freeze([]);
 /** Most statements change nothing or one row and return nothing: those results are shared, so that a batch allocates little. */
 const NO_CHANGE: StatementResult = Object.freeze({ changes: 0, rows: NO_ROWS });
@@ -81,22 +83,27 @@ export class SqliteDatabase implements Database {
   readonly #writer: DatabaseSync;
   readonly #keeper: DatabaseSync;
   readonly #cache: StatementCache;
+  readonly #cacheBytesMax: number;
   #queue: PendingWrite[] = [];
   #draining: Promise<void> | undefined;
   #damaged: AppError | undefined;
   #closed = false;
+  #fullAnswers = 0;
 
   constructor(path: string, options: SqliteOptions) {
     this.path = path;
     this.#clock = options.clock;
     const settings = { ...SQLITE_DEFAULTS, ...options };
+    this.#cacheBytesMax = settings.cacheBytesMax;
     // Foreign keys off and no double-quoted literals, as in rqlite.
     const common = { enableForeignKeyConstraints: false, timeout: settings.busyTimeoutMs, open: false };
     this.#writer = new DatabaseSync(path, common);
     this.#keeper = new DatabaseSync(path, { ...common, readOnly: true });
     try {
       this.#open(settings);
+      this.#setCache(CACHE_BYTES_BULK);
       if (statSync(path).size <= settings.startCheckBytesMax) this.#checkPages();
+      this.#setCache(settings.cacheBytesMax);
     } catch (error) {
       for (const connection of [this.#writer, this.#keeper]) if (connection.isOpen) connection.close();
       throw this.#readError(openFailure(error), error);
@@ -109,7 +116,6 @@ export class SqliteDatabase implements Database {
     this.#writer.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = ${settings.synchronous};
-      PRAGMA cache_size = -${Math.ceil(settings.cacheBytesMax / 1024)};
       PRAGMA mmap_size = 0; -- a file cut off under a map is SIGBUS; under read() it is an error we can name
       PRAGMA temp_store = MEMORY;
       PRAGMA wal_autocheckpoint = ${settings.checkpointPages};
@@ -118,17 +124,36 @@ export class SqliteDatabase implements Database {
     this.#keeper.exec('PRAGMA cache_size = 4; SELECT count(*) FROM sqlite_schema');
   }
 
+  /** For work that touches many pages once: they must not stay in memory afterwards. Other reads and writes go on meanwhile. */
+  async withSmallCache<T>(work: () => Promise<T>): Promise<T> {
+    this.#setCache(CACHE_BYTES_BULK);
+    try {
+      return await work();
+    } finally {
+      if (!this.#closed) this.#setCache(this.#cacheBytesMax);
+    }
+  }
+
+  #setCache(bytes: number): void {
+    this.#writer.exec(`PRAGMA cache_size = -${Math.ceil(bytes / 1024)}`);
+  }
+
   /** Reads every page and follows every pointer, without the cost of comparing indexes with their tables. */
   #checkPages(): void {
     const problems = this.#writer.prepare('PRAGMA quick_check(3)').all().map((row) => String(row['quick_check']));
     if (problems.join() !== 'ok') throw new DamagedPagesError(problems.join('; '));
   }
 
+  /** How many batches were answered `full` so far: a quota, say, shows nowhere else. */
+  get fullAnswers(): number {
+    return this.#fullAnswers;
+  }
+
   read(_consistency: Consistency, sql: string, params: readonly SqlValue[] = []): Promise<Row[]> {
     if (this.#damaged !== undefined) return Promise.reject(this.#damaged);
     if (this.#closed) return Promise.reject(new AppError('unavailable', 'The store is closed.'));
     try {
-      return Promise.resolve(this.#cache.get(sql).statement.all(...params) as Row[]);
+      return Promise.resolve(this.#cache.get(sql, params.length).statement.all(...params) as Row[]);
     } catch (error) {
       return Promise.reject(this.#readError(classify(error), error));
     }
@@ -233,7 +258,7 @@ export class SqliteDatabase implements Database {
   #apply(statements: readonly Statement[]): StatementResult[] {
     const results: StatementResult[] = [];
     for (const { sql, params } of statements) {
-      const cached = this.#cache.get(sql);
+      const cached = this.#cache.get(sql, params.length);
       if (cached.returns === 'rows') {
         const rows = allRows(cached, params);
         results.push({ changes: cached.writes ? rows.length : 0, rows });
@@ -258,6 +283,7 @@ export class SqliteDatabase implements Database {
       case 'refused':
         return { outcome: { kind: 'refused', guard: failure.guard } };
       case 'full':
+        this.#fullAnswers += 1;
         return { outcome: { kind: 'full' } };
       case 'busy':
       case 'uncertain':
@@ -288,7 +314,7 @@ export class SqliteDatabase implements Database {
   }
 
   #exec(sql: string): void {
-    this.#cache.get(sql).statement.run();
+    this.#cache.get(sql, 0).statement.run();
   }
 
   /** For clean-up after which the state is checked anyway: its failure must not hide the first error. */
@@ -346,6 +372,6 @@ function createEmpty(path: string): void {
   } catch (error) {
     const failure = classify(error);
     if (failure.kind === 'full') throw new AppError('disk_full', `No room to create ${path}.`, { cause: error });
-    throw new AppError('unavailable', `Cannot create ${path}: ${failure.kind === 'refused' ? '' : failure.kind}`, { cause: error });
+    throw new AppError('unavailable', `Cannot create ${path}: ${failure.detail}.`, { cause: error });
   }
 }

@@ -1,5 +1,6 @@
 /** Prepared statements by their text. Statement text is constant in this program, so the limit is a safety net, not a working set. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { parameterCount, parameterProblem } from './parameters.ts';
 
 export interface CachedStatement {
   readonly statement: StatementSync;
@@ -7,6 +8,7 @@ export interface CachedStatement {
   readonly returns: 'rows' | 'nothing';
   /** False for SELECT, DDL and the like: what they return or count are not changes. */
   readonly writes: boolean;
+  readonly parameters: number;
 }
 
 const STATEMENTS_MAX = 512;
@@ -19,9 +21,12 @@ export class StatementCache {
     this.#database = database;
   }
 
-  /** Throws what SQLite says about text it cannot prepare. */
-  get(sql: string): CachedStatement {
-    return this.#statements.get(sql) ?? this.#prepare(sql);
+  /** Throws what SQLite says about text it cannot prepare, or that the number of parameters is wrong. */
+  get(sql: string, parametersGiven: number): CachedStatement {
+    const cached = this.#statements.get(sql) ?? this.#prepare(sql);
+    const problem = parameterProblem(sql, cached.parameters, parametersGiven);
+    if (problem !== undefined) throw new Error(problem);
+    return cached;
   }
 
   clear(): void {
@@ -32,7 +37,7 @@ export class StatementCache {
     if (this.#statements.size >= STATEMENTS_MAX) this.#dropOldest();
     const statement = this.#database.prepare(sql);
     const returns = statement.columns().length > 0 ? 'rows' : 'nothing';
-    const cached: CachedStatement = { statement, returns, writes: changesRows(sql) };
+    const cached: CachedStatement = { statement, returns, writes: changesRows(sql), parameters: parameterCount(sql) };
     this.#statements.set(sql, cached);
     return cached;
   }

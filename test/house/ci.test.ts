@@ -1,6 +1,7 @@
 // What `.ci/run` counts: it must not call green what did not run.
 import { describe, expect, test } from 'vitest';
-import { countsOf } from '../../scripts/ci-suites.ts';
+import suites from '../../scripts/ci-suites.json' with { type: 'json' };
+import { countsOf, type Suite } from '../../scripts/ci-suites.ts';
 
 const ended = (exitCode: number | null, output = '', timedOut = false) => ({ exitCode, output, timedOut });
 const report = (numPassedTests: number, numFailedTests: number, numFailedTestSuites = 0) =>
@@ -28,4 +29,10 @@ describe('counts of a suite', () => {
     ['killed', ended(null), undefined, { passed: 0, failed: 1 }],
     ['past its time', ended(0, '7 passed, 0 failed\n', true), undefined, { passed: 7, failed: 1 }],
   ])('%s', (_name, how, text, counts) => expect(countsOf(how, text)).toEqual(counts));
+});
+
+test('all suites together stay inside an hour, installing included', () => {
+  const all: readonly Suite[] = suites;
+  expect(all.reduce((sum, { minutes }) => sum + minutes, 0)).toBeLessThanOrEqual(55);
+  expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
 });

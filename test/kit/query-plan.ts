@@ -19,3 +19,22 @@ export async function assertNoScan(database: Database, sql: string, allowed: rea
   );
   if (bad.length > 0) throw new Error(`the plan of «${sql}» scans: ${bad.join('; ')} (whole plan: ${plan.join('; ')})`);
 }
+
+/** A database that notes every distinct statement it is given, so that a test can ask for the plans of what was really used. */
+export function recording(database: Database): { readonly database: Database; readonly statements: ReadonlySet<string> } {
+  const statements = new Set<string>();
+  return {
+    statements,
+    database: {
+      read: (consistency, sql, params) => {
+        statements.add(sql);
+        return database.read(consistency, sql, params);
+      },
+      write: (batch) => {
+        for (const { sql } of batch) statements.add(sql);
+        return database.write(batch);
+      },
+      close: () => database.close(),
+    },
+  };
+}

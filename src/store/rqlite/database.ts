@@ -7,6 +7,7 @@
  */
 import { AppError } from '../../model/errors.ts';
 import type { Consistency, Database, Row, SqlValue, Statement, StatementResult, WriteOutcome } from '../database.ts';
+import { parameterCount, parameterProblem } from '../parameters.ts';
 import { guardOf } from '../sqlite-errors.ts';
 import { RequestTooLargeError, RqliteClient } from './client.ts';
 import type { RqliteAnswer, RqliteLevel, RqliteOptions, RqliteResult } from './client.ts';
@@ -28,6 +29,7 @@ class RqliteDatabase implements Database {
   }
 
   async read(consistency: Consistency, sql: string, params: readonly SqlValue[] = []): Promise<Row[]> {
+    assertParameters({ sql, params });
     const answer = await this.#ask(() => this.#client.query(LEVELS[consistency], { sql, params }));
     if (answer.kind === 'failed') throw this.#unavailable(`${answer.status} ${answer.message}`, undefined);
     const [result] = answer.results;
@@ -37,6 +39,7 @@ class RqliteDatabase implements Database {
   }
 
   async write(statements: readonly Statement[]): Promise<WriteOutcome> {
+    for (const statement of statements) assertParameters(statement);
     let answer: RqliteAnswer;
     try {
       answer = await this.#client.write(statements);
@@ -91,6 +94,11 @@ class RqliteDatabase implements Database {
   #unavailable(detail: string, cause: unknown): AppError {
     return new AppError('unavailable', `The store at ${this.#url} does not answer: ${detail}.`, cause === undefined ? {} : { cause });
   }
+}
+
+function assertParameters({ sql, params }: Statement): void {
+  const problem = parameterProblem(sql, parameterCount(sql), params.length);
+  if (problem !== undefined) throw new AppError('internal', `A statement of this program failed: ${problem}.`);
 }
 
 function resultOf(result: RqliteResult, statement: Statement | undefined): StatementResult {

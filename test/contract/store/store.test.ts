@@ -97,6 +97,13 @@ describe.each(IMPLEMENTATIONS)('store port on $name', (implementation) => {
     expect(await count()).toBe(0);
   });
 
+  it('throws when parameters are missing or too many', async () => {
+    await expect(database.write([s(ADD, 1)])).rejects.toMatchObject({ code: 'internal' });
+    await expect(database.write([s(ADD, 1, 2, 3)])).rejects.toMatchObject({ code: 'internal' });
+    await expect(database.read('local', 'SELECT id FROM things WHERE id = ?')).rejects.toMatchObject({ code: 'internal' });
+    expect(await count()).toBe(0);
+  });
+
   it('reports a guard that stands in a statement with RETURNING as an error of the program', async () => {
     await expect(database.write([s(`${ADD} RETURNING id`, 1, 10)])).rejects.toMatchObject({ code: 'internal' });
   });
