@@ -49,6 +49,8 @@ export interface HouseOptions {
   readonly leader?: Partial<Omit<LeaderOptions, 'epoch'>>;
   readonly script?: (request: StartRequest) => Partial<Script>;
   readonly faults?: Partial<Faults>;
+  /** Share of lost runs whose truth turns up later. */
+  readonly truths?: number;
 }
 
 /** A readable occurrence with its executions. */
@@ -81,7 +83,7 @@ export class House {
     this.database = openSqlite(join(this.#directory, 'state.db'), { clock: this.time.clock(), synchronous: 'off' });
     const script = (request: StartRequest): Script => ({ durationMs: 1_000, outcome: 'succeeded', stopMs: 100, ...options.script?.(request) });
     this.agent = new SimAgent(
-      { node: 'node1', script, delayMsMax: 2, repeats: 0 },
+      { node: 'node1', script, delayMsMax: 2, repeats: 0, truths: options.truths ?? 0 },
       {
         time: this.time,
         random: seededRandom(1),

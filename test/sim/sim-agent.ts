@@ -54,6 +54,8 @@ export interface SimAgentOptions {
   readonly delayMsMax: number;
   /** Share of messages delivered twice. */
   readonly repeats: number;
+  /** Share of lost runs whose truth turns up later. */
+  readonly truths: number;
 }
 
 const REDELIVER_MS = 10_000;
@@ -123,6 +125,11 @@ export class SimAgent {
     }
   }
 
+  /** Tells an end once more, as after a lost acknowledgement. */
+  redeliver(ended: ExecutionEnded): void {
+    this.#report((events) => events.ended([ended]));
+  }
+
   #accept(epoch: number, runs: readonly StartRequest[]): void {
     if (epoch < this.#epoch) return this.#refuse(runs, 'stale_epoch');
     if (this.refuses !== null) return this.#refuse(runs, this.refuses);
@@ -187,13 +194,14 @@ export class SimAgent {
     mark.state = 'ended';
     mark.ended = ended;
     this.#witness.ended(mark.request, ended);
-    if (ended.outcome === 'lost' && this.#random.float() < 0.4) this.#findTruthLater(mark);
+    if (ended.outcome === 'lost' && this.#random.float() < this.#options.truths) this.#findTruthLater(mark);
     this.#deliver(mark);
   }
 
   /** The end mark turns up after all, once the loss has been told. */
   #findTruthLater(mark: Mark): void {
-    const succeeded = this.#random.float() < 0.6;
+    const { outcome } = this.#options.script(mark.request);
+    const succeeded = outcome === 'succeeded';
     mark.truth = { ...this.#ending(mark, succeeded ? 'succeeded' : 'failed', succeeded ? '' : 'exit') };
     this.#time.at(1_000 + this.#random.float() * 60_000, () => this.#tellTruth(mark));
   }
