@@ -154,6 +154,8 @@ export default defineConfig({
     'unicorn/consistent-function-scoping': 'off',
     'unicorn/require-post-message-target-origin': 'off', // worker threads have none
     'no-unmodified-loop-condition': 'off', // takes a getter or a captured variable for a constant
+    'no-shadow': 'off', // a parameter may have the natural name of its kind
+    'vitest/no-standalone-expect': 'off',
     'no-underscore-dangle': 'off',
     'no-control-regex': 'off', // control characters are what some checks look for
     'import/no-named-as-default-member': 'off', // fc.property is how fast-check is written

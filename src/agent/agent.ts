@@ -2,11 +2,9 @@
  * The agent of this node: hands runs to a runner process, brings back what they say, and keeps the promise across deaths of either side. Every
  * run is in the hands of one runner; when that runner dies, another one takes its journal, and what was never accepted is sent again.
  */
-import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import type { Clock, Timer } from '../lib/clock.ts';
+import { baseEnvironment } from '../core/process-environment.ts';
 import { failpoint } from '../lib/failpoint.ts';
-import type { Random } from '../lib/random.ts';
 import type {
   AgentEvents,
   AgentSession,
@@ -17,13 +15,9 @@ import type {
   StartRequest,
   StopRequest,
 } from '../model/agent.ts';
-import { baseEnvironment } from '../core/process-environment.ts';
-import { logsDirectory } from './paths.ts';
+import { type FleetModules, RunnerFleet } from './fleet.ts';
 import { PROTOCOL, type RunnerMessage, type RunnerOptions } from './protocol.ts';
-import { greetingOf, RunnerLink } from './runner-link.ts';
-import { findRunners, prepareCompileCache, readIdentity, runnerLogTail, startRunner } from './runner-process.ts';
-import { signal } from './runner/tree.ts';
-import { Reaping, type Subreaper } from './subreaper.ts';
+import type { RunnerLink } from './runner-link.ts';
 import { ACKNOWLEDGED_MAX } from './spool.ts';
 
 export interface AgentOptions {
@@ -52,29 +46,11 @@ export const AGENT_DEFAULTS = {
   cgroups: 'auto',
 } as const;
 
-/** The part of pino the agent uses. */
-export interface AgentLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-export interface AgentModules {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: AgentLog;
-  /** From `becomeSubreaper()` at the node's start; null: exits of a dead runner's jobs stay unknown. */
-  readonly reaper: Subreaper | null;
-}
+export type AgentModules = FleetModules;
 
 /** Runs handed to one runner and not yet accepted; more wait here, so that a burst fills no buffers. */
 export const UNACCEPTED_MAX = 2048;
 const START_BATCH_MAX = 256;
-/** child_process costs about 1 ms of blocked loop per start: two runners share it. */
-const CHILD_PROCESS_RUNNERS = 2;
-const RESTART_DELAY_MS = { first: 100, max: 5000 };
-/** So many runners dead in a row before one was ready, and the agent's start fails with what they said. */
-const START_FAILURES_MAX = 5;
 const REST_INTERVAL_MS = 20;
 
 /** One run, from the hand-over to the acknowledgement. */
@@ -90,59 +66,43 @@ interface Assignment {
 
 export class Agent implements AgentSession {
   readonly node: string;
-  readonly #options: AgentOptions;
-  readonly #runnerOptions: RunnerOptions;
   readonly #m: AgentModules;
-  readonly #reaping: Reaping | null;
-  readonly #links = new Set<RunnerLink>();
-  /** Dead runners whose journals nobody has taken yet. */
-  readonly #untaken = new Set<string>();
-  readonly #takingBy = new Map<RunnerLink, { runners: readonly string[]; known: KnownExecution[] }>();
+  readonly #fleet: RunnerFleet;
   readonly #runs = new Map<number, Assignment>();
   readonly #acknowledged = new Set<number>();
-  #queue: Assignment[] = [];
   readonly #unaccepted = new Map<RunnerLink, number>();
   readonly #listeners = new Set<AgentEvents>();
+  /** What living and dead runners said before `known()` was answered. */
+  readonly #firstKnown = new Map<number, KnownExecution>();
+  readonly #ready = Promise.withResolvers<readonly KnownExecution[]>();
+  #queue: Assignment[] = [];
   #epoch = 0;
   #unfinished = 0;
   #state: 'new' | 'starting' | 'running' | 'draining' | 'closed' = 'new';
-  #resolveReady: ((known: readonly KnownExecution[]) => void) | null = null;
-  #rejectReady: ((error: Error) => void) | null = null;
-  #ready: Promise<readonly KnownExecution[]> | null = null;
-  #restartDelayMs: number = RESTART_DELAY_MS.first;
-  #startFailures = 0;
-  #timers = new Set<Timer>();
-  #diskFull = false;
   #warmed: readonly string[] = [];
 
   constructor(options: AgentOptions, modules: AgentModules) {
     this.node = options.node;
-    this.#options = options;
     this.#m = modules;
-    this.#reaping = modules.reaper === null ? null : new Reaping(modules.reaper, modules.clock, () => this.#untaken.size === 0 && this.#takingBy.size === 0);
-    this.#runnerOptions = {
-      node: options.node,
-      baseEnvironment: options.baseEnvironment ?? baseEnvironment({ ...ownUser(), ...process.env }, options.jobEnvironmentNames),
-      outputBytesMax: options.outputBytesMax ?? AGENT_DEFAULTS.outputBytesMax,
-      tailBytes: options.tailBytes ?? AGENT_DEFAULTS.tailBytes,
-      journalReserveBytes: options.journalReserveBytes ?? AGENT_DEFAULTS.journalReserveBytes,
-      idleMs: options.runnerIdleMs ?? AGENT_DEFAULTS.runnerIdleMs,
-      spawn: options.spawn ?? AGENT_DEFAULTS.spawn,
-      cgroups: options.cgroups ?? AGENT_DEFAULTS.cgroups,
-      protocol: options.protocol ?? PROTOCOL,
-    };
+    this.#fleet = new RunnerFleet(options.dataDir, runnerOptions(options), modules, {
+      epoch: () => this.#epoch,
+      ready: (link) => this.#onReady(link),
+      takenOver: (link, dead, known) => this.#onTakenOver(link, dead, known),
+      dead: (link) => this.#unaccepted.delete(link),
+      message: (link, message) => this.#receive(link, message),
+      failed: (error) => this.#onFailed(error),
+    });
   }
 
   // The session
 
   /** Adopts living runners, starts an own one, and has it take what dead ones left. Repeated calls share one answer. */
   known(): Promise<readonly KnownExecution[]> {
-    this.#ready ??= new Promise((resolve, reject) => {
-      this.#resolveReady = resolve;
-      this.#rejectReady = reject;
-      this.#open().catch(reject);
-    });
-    return this.#ready;
+    if (this.#state === 'new') {
+      this.#state = 'starting';
+      this.#fleet.open().catch((error: unknown) => this.#ready.reject(error as Error));
+    }
+    return this.#ready.promise;
   }
 
   subscribe(events: AgentEvents): void {
@@ -206,30 +166,27 @@ export class Agent implements AgentSession {
 
   /** Pids of the runners, for the process tree's memory and for people. */
   processIds(): number[] {
-    return [...this.#links].map((link) => link.pid).filter((pid) => pid > 0);
+    return [...this.#fleet.links].map((link) => link.pid).filter((pid) => pid > 0);
   }
 
-  /** What `/health` and `/metrics` say. */
+  /** What `/health` and `/metrics` say. diskFull: nothing is accepted until there is room. */
   state(): { diskFull: boolean; runners: { runner: string; pid: number; spawn: string; draining: boolean; ready: boolean }[] } {
-    const runners = [...this.#links].map((link) => {
+    const runners = [...this.#fleet.links].map((link) => {
       return { runner: link.runner, pid: link.pid, spawn: link.spawn, draining: link.target.draining, ready: link.ready };
     });
-    return { diskFull: this.#diskFull, runners };
+    return { diskFull: this.#fleet.diskFull, runners };
   }
 
   /** Has in-process executors loaded before the first run of theirs is due; later runners load them too. */
   warm(executors: readonly string[]): void {
     this.#warmed = [...new Set([...this.#warmed, ...executors])];
-    for (const link of this.#links) if (!link.target.draining) link.send({ t: 'warm', executors });
+    for (const link of this.#fleet.takers()) link.send({ t: 'warm', executors });
   }
 
   /** The node goes, its jobs go on. */
   close(): void {
     this.#state = 'closed';
-    for (const timer of this.#timers) timer.cancel();
-    for (const link of this.#links) link.close();
-    this.#links.clear();
-    this.#reaping?.close();
+    this.#fleet.close();
   }
 
   /**
@@ -245,190 +202,62 @@ export class Agent implements AgentSession {
     while (this.#unfinished > 0) await clock.sleep(REST_INTERVAL_MS);
     const settled = clock.monotonic() + settleMs;
     while (this.#runs.size > 0 && clock.monotonic() < settled) await clock.sleep(REST_INTERVAL_MS);
-    for (const link of this.#links) link.send({ t: 'retire' });
-    while (this.#links.size > 0 && this.#runs.size === 0 && clock.monotonic() < settled) await clock.sleep(REST_INTERVAL_MS);
+    this.#fleet.retire();
+    while (this.#fleet.links.size > 0 && this.#runs.size === 0 && clock.monotonic() < settled) await clock.sleep(REST_INTERVAL_MS);
     this.close();
   }
 
   // Runners
 
-  async #open(): Promise<void> {
-    this.#state = 'starting';
-    mkdirSync(logsDirectory(this.#options.dataDir), { recursive: true, mode: 0o750 });
-    await prepareCompileCache(this.#options.dataDir);
-    for (const { runner, identity } of findRunners(this.#options.dataDir)) {
-      if (identity === null) this.#untaken.add(runner);
-      else this.#openLink(runner, true, () => identity, () => false);
+  #onReady(link: RunnerLink): void {
+    this.#epoch = Math.max(this.#epoch, link.epoch);
+    if (this.#warmed.length > 0 && !link.target.draining) link.send({ t: 'warm', executors: this.#warmed });
+    this.#learn(link, link.known);
+    // After a broken connection: what it had not received when the line broke is sent again; it knows doubles.
+    this.#requeueUnknown(link, new Set(link.known.map(({ key }) => key)));
+    this.#considerReady();
+    this.#distribute();
+  }
+
+  #onTakenOver(link: RunnerLink, dead: ReadonlySet<string>, known: readonly KnownExecution[]): void {
+    this.#learn(link, known);
+    for (const run of this.#runs.values()) {
+      if (run.link === null || !dead.has(run.link.runner) || run.ended) continue;
+      // Its runner is dead and the journal does not know it: it never arrived.
+      if (run.request !== null) this.#requeue(run);
+      else run.link = link;
     }
-    this.#startOwn();
-    if (this.#options.spawn === 'child_process') for (let i = 1; i < CHILD_PROCESS_RUNNERS; i += 1) this.#startOwn();
+    this.#considerReady();
+    this.#distribute();
   }
 
-  #startOwn(): void {
-    const { runner, child } = startRunner(this.#options.dataDir, this.#runnerOptions, this.#m);
-    let over = false;
-    child.once('exit', () => {
-      over = true;
-    });
-    child.once('error', (error) => {
-      over = true;
-      this.#m.log.error({ runner, error: error.message }, 'a runner could not be started');
-    });
-    // The runner outlives this process on purpose; it must not keep it from ending.
-    child.unref();
-    // Its exit event, not /proc, says it is dead: only then are all its threads gone and its jobs ours.
-    this.#openLink(runner, false, () => null, () => over);
+  /** Before the first answer this is a refusal to start; later the fleet goes on without new runs, and what waits goes on waiting. */
+  #onFailed(error: Error): void {
+    if (this.#state === 'starting') this.#ready.reject(error);
+    else this.#m.log.error({ error: error.message }, 'no runner can be started: nothing is launched until the node is restarted');
   }
 
-  #openLink(runner: string, draining: boolean, identity: RunnerLink['target']['identity'], ended: () => boolean): void {
-    const target = { dataDir: this.#options.dataDir, runner, identity, ended, draining };
-    const link = new RunnerLink(target, this.#m.clock, {
-      message: (from, message) => this.#receive(from, message),
-      dead: (from) => this.#onDead(from),
-      hung: (from) => this.#onHung(from),
-    });
-    this.#links.add(link);
-    link.open(() => greetingOf(this.#epoch, this.#reaping !== null));
+  #considerReady(): void {
+    if (this.#state !== 'starting' || !this.#fleet.settled) return;
+    this.#state = 'running';
+    this.#ready.resolve([...this.#firstKnown.values()]);
+    this.#firstKnown.clear();
   }
-
-  #onHung(link: RunnerLink): void {
-    const identity = readIdentity(this.#options.dataDir, link.runner);
-    this.#m.log.error({ runner: link.runner, pid: link.pid }, 'a runner has not answered for a minute: it is killed and its runs are taken over');
-    if (identity !== null && identity.pid === link.pid) signal(identity.pid, 'SIGKILL');
-  }
-
-  #onDead(link: RunnerLink): void {
-    this.#links.delete(link);
-    this.#unaccepted.delete(link);
-    if (this.#state === 'closed') return;
-    this.#untaken.add(link.runner);
-    for (const runner of this.#takingBy.get(link)?.runners ?? []) this.#untaken.add(runner);
-    this.#takingBy.delete(link);
-    if (!link.target.draining) this.#replace(link);
-    this.#takeOverUntaken();
-  }
-
-  #replace(link: RunnerLink): void {
-    const said = runnerLogTail(this.#options.dataDir, link.runner);
-    if (this.#state !== 'draining' || this.#unfinished > 0) this.#m.log.warn({ runner: link.runner, pid: link.pid, said }, 'a runner has died; another one takes its runs');
-    if (link.pid === 0) this.#startFailures += 1;
-    if (this.#startFailures >= START_FAILURES_MAX && this.#rejectReady !== null) {
-      return this.#rejectReady(new Error(`the runner process cannot start: ${said.trim()}`));
-    }
-    this.#later(this.#restartDelayMs, () => this.#startOwn());
-    this.#restartDelayMs = Math.min(this.#restartDelayMs * 2, RESTART_DELAY_MS.max);
-  }
-
-  #later(ms: number, run: () => void): void {
-    const timer = this.#m.clock.setTimer(ms, () => {
-      this.#timers.delete(timer);
-      if (this.#state !== 'closed') run();
-    });
-    this.#timers.add(timer);
-  }
-
-  /** Hands the journals of dead runners to a living one of ours. */
-  #takeOverUntaken(): void {
-    if (this.#untaken.size === 0) return;
-    const link = [...this.#links].find((candidate) => candidate.ready && !candidate.target.draining && !this.#takingBy.has(candidate));
-    if (link === undefined) return;
-    const runners = [...this.#untaken];
-    this.#untaken.clear();
-    this.#takingBy.set(link, { runners, known: [] });
-    link.send({ t: 'takeover', runners });
-  }
-
-  // Messages
 
   #receive(link: RunnerLink, message: RunnerMessage): void {
     switch (message.t) {
-      case 'ready':
-        return this.#onReady(link);
       case 'accepted':
         return this.#onAccepted(link, message.keys);
       case 'refused':
         return this.#onRefused(link, message.runs);
       case 'started':
-        return this.#onStarted(message.runs);
+        for (const listener of this.#listeners) listener.started(message.runs);
+        return;
       case 'ended':
         return this.#onEnded(link, message.runs);
-      case 'known':
-        this.#takingBy.get(link)?.known.push(...message.runs);
-        return;
-      case 'takenOver':
-        return this.#onTakenOver(link);
-      case 'watch':
-        for (const pid of message.pids) {
-          if (this.#reaping === null) link.send({ t: 'reaped', exits: [{ pid, status: null }] });
-          else this.#reaping.watch(pid, (status) => link.send({ t: 'reaped', exits: [{ pid, status }] }));
-        }
-        return;
-      case 'disk':
-        this.#diskFull = message.full;
-        this.#m.log.warn({ runner: link.runner }, message.full ? 'the disk is full: no run is accepted' : 'the disk has room again');
-        return;
-      case 'problem':
-        this.#m.log.error({ runner: link.runner, problem: message.message }, 'a runner has a problem');
-        if (this.#takingBy.has(link)) this.#takeOverFailed(link);
-        return;
-      case 'hello':
-      case 'pong':
+      default:
         return;
     }
-  }
-
-  #onReady(link: RunnerLink): void {
-    this.#epoch = Math.max(this.#epoch, link.epoch);
-    this.#startFailures = 0;
-    this.#restartDelayMs = RESTART_DELAY_MS.first;
-    if (this.#warmed.length > 0 && !link.target.draining) link.send({ t: 'warm', executors: this.#warmed });
-    if (link.target.draining) link.send({ t: 'retire' });
-    this.#learn(link, link.known);
-    // After a broken connection: what it had not received when the line broke is sent again; it knows doubles.
-    this.#requeueFrom(link, new Set(link.known.map(({ key }) => key)));
-    for (const run of this.#runs.values()) if (run.link === link && run.stop !== null && !run.ended) link.send({ t: 'stop', runs: [run.stop] });
-    this.#takeOverUntaken();
-    this.#considerReady();
-    this.#distribute();
-  }
-
-  #considerReady(): void {
-    if (this.#resolveReady === null || this.#untaken.size > 0 || this.#takingBy.size > 0) return;
-    if ([...this.#links].some((link) => !link.ready)) return;
-    const known: KnownExecution[] = [...this.#firstKnown.values()];
-    this.#resolveReady(known);
-    this.#resolveReady = null;
-    this.#rejectReady = null;
-    this.#firstKnown.clear();
-    this.#state = 'running';
-    this.#distribute();
-  }
-
-  /** What living and dead runners said before `known()` was answered. */
-  readonly #firstKnown = new Map<number, KnownExecution>();
-
-  #onTakenOver(link: RunnerLink): void {
-    const taken = this.#takingBy.get(link);
-    if (taken === undefined) return;
-    this.#takingBy.delete(link);
-    const gone = new Set(taken.runners);
-    this.#learn(link, taken.known);
-    for (const run of this.#runs.values()) {
-      // Whoever had it is dead and its journal does not know it: it never arrived.
-      if (run.link !== null && gone.has(run.link.runner) && !run.ended) {
-        if (run.request !== null) this.#requeue(run);
-        else run.link = link;
-      }
-    }
-    this.#takeOverUntaken();
-    this.#considerReady();
-    this.#distribute();
-  }
-
-  #takeOverFailed(link: RunnerLink): void {
-    for (const runner of this.#takingBy.get(link)?.runners ?? []) this.#untaken.add(runner);
-    this.#takingBy.delete(link);
-    this.#later(1000, () => this.#takeOverUntaken());
   }
 
   /** Takes a runner's word for what it knows. */
@@ -445,14 +274,14 @@ export class Agent implements AgentSession {
       run.link = link;
       run.request = null;
       if (run.stop !== null && !run.ended && state.state !== 'ended') link.send({ t: 'stop', runs: [run.stop] });
-      if (this.#resolveReady !== null) this.#firstKnown.set(state.key, state);
+      if (this.#state === 'starting') this.#firstKnown.set(state.key, state);
       if (state.state === 'started') started.push(state.started);
       if (state.state === 'ended' && !run.ended) {
         this.#finish(run);
         ended.push(state.ended);
       }
     }
-    if (this.#resolveReady !== null) return;
+    if (this.#state === 'starting') return;
     for (const listener of this.#listeners) {
       if (started.length > 0) listener.started(started);
       if (ended.length > 0) listener.ended(ended);
@@ -484,10 +313,6 @@ export class Agent implements AgentSession {
     }
     if (final.length > 0) for (const listener of this.#listeners) listener.refused(final);
     this.#distribute();
-  }
-
-  #onStarted(runs: readonly ExecutionStarted[]): void {
-    for (const listener of this.#listeners) listener.started(runs);
   }
 
   #onEnded(link: RunnerLink, runs: readonly ExecutionEnded[]): void {
@@ -526,14 +351,13 @@ export class Agent implements AgentSession {
 
   #roomiest(): RunnerLink | null {
     let best: RunnerLink | null = null;
-    for (const link of this.#links) {
-      if (!link.ready || link.target.draining) continue;
+    for (const link of this.#fleet.takers()) {
       if (best === null || (this.#unaccepted.get(link) ?? 0) < (this.#unaccepted.get(best) ?? 0)) best = link;
     }
     return best;
   }
 
-  #requeueFrom(link: RunnerLink, known: ReadonlySet<number>): void {
+  #requeueUnknown(link: RunnerLink, known: ReadonlySet<number>): void {
     this.#unaccepted.delete(link);
     for (const run of this.#runs.values()) {
       if (run.link === link && run.request !== null && !known.has(run.key) && !run.ended) this.#requeue(run);
@@ -577,6 +401,20 @@ export class Agent implements AgentSession {
       break;
     }
   }
+}
+
+function runnerOptions(options: AgentOptions): RunnerOptions {
+  return {
+    node: options.node,
+    baseEnvironment: options.baseEnvironment ?? baseEnvironment({ ...ownUser(), ...process.env }, options.jobEnvironmentNames),
+    outputBytesMax: options.outputBytesMax ?? AGENT_DEFAULTS.outputBytesMax,
+    tailBytes: options.tailBytes ?? AGENT_DEFAULTS.tailBytes,
+    journalReserveBytes: options.journalReserveBytes ?? AGENT_DEFAULTS.journalReserveBytes,
+    idleMs: options.runnerIdleMs ?? AGENT_DEFAULTS.runnerIdleMs,
+    spawn: options.spawn ?? AGENT_DEFAULTS.spawn,
+    cgroups: options.cgroups ?? AGENT_DEFAULTS.cgroups,
+    protocol: options.protocol ?? PROTOCOL,
+  };
 }
 
 /** Who the node runs as, for a node started without USER and LOGNAME (by init, in a container). */

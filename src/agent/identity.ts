@@ -27,3 +27,9 @@ export function existence(identity: ProcessIdentity): 'alive' | 'zombie' | 'gone
   if (stat === null || stat.startTicks !== identity.startTicks) return 'gone';
   return isDead(stat) ? 'zombie' : 'alive';
 }
+
+/** This very process exists, dead or alive, and `parent` is who may ask for its exit. */
+export function isChildOf(pid: number, startTicks: number, parent: number | null): boolean {
+  const stat = readProcess(pid);
+  return stat !== null && stat.startTicks === startTicks && stat.parent === parent;
+}

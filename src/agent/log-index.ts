@@ -45,6 +45,11 @@ export function readIndex(base: string): LogIndex {
   // Without its newline the last line may be half written.
   for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) readLine(index, line, seen);
   appendUnseen(index, base, seen);
+  // Of a damaged index whose chunks are gone: no more can have been released than there was.
+  index.released = Math.min(
+    index.released,
+    index.chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+  );
   return index;
 }
 
@@ -52,7 +57,7 @@ function readLine(index: LogIndex, line: string, seen: Record<LogStream, number>
   const [kind, ...words] = line.split(' ');
   const [a = 0, b = 0, c = 0, d = 0] = words.map(Number);
   // A line torn by a full disk; the gap it leaves is closed by the next one.
-  if (!Number.isSafeInteger(a + b + c + d)) return;
+  if (![a, b, c, d, a + b].every((value) => Number.isSafeInteger(value) && value >= 0)) return;
   if (kind === 'k') {
     index.released = a;
     index.releasedOut = b;

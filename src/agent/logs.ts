@@ -131,6 +131,10 @@ function readRange(base: string, index: LogIndex, totalBytes: number, wanted: nu
       at += chunk.length;
       if (at >= end) break;
     }
+  } catch (error) {
+    // A file went between the look at the index and this one (retention), or was lost: there is nothing to show of it.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return { bytes: Buffer.alloc(0), from, totalBytes, firstKeptByte: index.released, chunks: [] };
   } finally {
     for (const fd of files.values()) closeSync(fd);
   }

@@ -17,7 +17,7 @@ const HOUR_US = 3_600_000_000;
 
 /** Hours since 1970 of the execution's key (epoch µs): a directory per hour keeps directories small and lets whole hours be removed. */
 export function logHourDirectory(dataDir: string, key: number): string {
-  return join(dataDir, 'logs', String(Math.floor(key / HOUR_US)));
+  return `${dataDir}/logs/${Math.floor(key / HOUR_US)}`;
 }
 
 /** Path of the execution's log without its ending: `.out`, `.err` (raw bytes) and `.idx` (chunks). */

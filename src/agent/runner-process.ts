@@ -48,7 +48,8 @@ export function startRunner(dataDir: string, options: RunnerOptions, modules: { 
  * stripper (20 MB) as long as it lives; one that finds the cache never loads it. Failing costs only that memory.
  */
 export async function prepareCompileCache(dataDir: string): Promise<void> {
-  if (existsSync(compileCache(dataDir))) return;
+  const filled = join(compileCache(dataDir), `runner-${process.version}-${Math.floor(statSync(MAIN).mtimeMs)}`);
+  if (existsSync(filled)) return;
   const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, '--fill-cache'], {
     stdio: 'ignore',
     env: { ...process.env, NODE_COMPILE_CACHE: compileCache(dataDir) },
@@ -57,10 +58,15 @@ export async function prepareCompileCache(dataDir: string): Promise<void> {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
+  try {
+    if (existsSync(compileCache(dataDir))) writeFileSync(filled, '');
+  } catch {
+    // A full or read-only disk: without the mark the next start only does this again.
+  }
 }
 
 function compileCache(dataDir: string): string {
-  return join(dataDir, 'compile-cache');
+  return process.env['NODE_COMPILE_CACHE'] ?? join(dataDir, 'compile-cache');
 }
 
 /**
@@ -75,6 +81,8 @@ export function findRunners(dataDir: string): FoundRunner[] {
     if (identity !== null) found.push({ runner: name, identity: isAlive(identity) ? identity : null });
     else found.push({ runner: condemn(dataDir, name), identity: null });
   }
+  // Its successor may need the room that a dead one holds.
+  for (const { runner, identity } of found) if (identity === null) rmSync(join(runnerDirectory(dataDir, runner), 'room'), { force: true });
   return found;
 }
 

@@ -70,10 +70,12 @@ export function encodeRecord(record: SpoolRecord): string {
 
 /** Reads what a (dead) runner left. A missing file is an empty spool: that runner accepted nothing. */
 export function readSpool(directory: string): SpoolState {
-  const state = emptySpool();
   const path = spoolPath(directory);
-  if (!existsSync(path)) return state;
-  const bytes = readFileSync(path);
+  return existsSync(path) ? parseSpool(readFileSync(path)) : emptySpool();
+}
+
+export function parseSpool(bytes: Buffer): SpoolState {
+  const state = emptySpool();
   let from = 0;
   while (from < bytes.length) {
     const end = bytes.indexOf(10, from);
@@ -86,7 +88,7 @@ export function readSpool(directory: string): SpoolState {
   return state;
 }
 
-export function emptySpool(): SpoolState {
+function emptySpool(): SpoolState {
   return { epoch: 0, entries: new Map(), acknowledged: new Set() };
 }
 
@@ -98,7 +100,7 @@ export function decodeRecord(line: string): SpoolRecord | null {
 }
 
 /** Records may repeat (a takeover that was itself interrupted): the furthest state wins. */
-export function applyRecord(state: SpoolState, record: SpoolRecord): void {
+function applyRecord(state: SpoolState, record: SpoolRecord): void {
   switch (record.r) {
     case 'open':
       return;

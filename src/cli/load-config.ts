@@ -1,5 +1,7 @@
 // The arguments, the environment and the file of this process → Config, or everything that is wrong with them.
+import { accessSync, constants } from 'node:fs';
 import { hostname } from 'node:os';
+import { OPTION_LIST } from '../model/config.ts';
 import { type ConfigProblem, type FlagEntry, type ParsedConfig, parseConfig } from '../model/parse-config.ts';
 import { type ConfigFile, findConfigFile, readConfigFile } from './config-file.ts';
 import { parseFlags } from './flags.ts';
@@ -16,8 +18,30 @@ export async function loadConfig(argv: readonly string[], env: Env): Promise<Par
     ...(found.kind === 'failed' ? [found.problem] : []),
   ];
   const parsed = parseConfig({ flags, env, file: fileOf(found), nodeName: nodeName() });
-  if (parsed.ok && problems.length === 0) return parsed;
-  return { ok: false, problems: parsed.ok ? problems : [...problems, ...parsed.problems] };
+  problems.push(...(parsed.ok ? unreadableFiles(parsed) : parsed.problems));
+  return parsed.ok && problems.length === 0 ? parsed : { ok: false, problems };
+}
+
+/** Files that options name are opened only later, some after other things have started: what cannot be read is said now. */
+function unreadableFiles({ config, origins }: Extract<ParsedConfig, { ok: true }>): ConfigProblem[] {
+  return OPTION_LIST.flatMap(([field, option]) => {
+    // The configuration file itself has been read, or its problem said, by now.
+    if (option.readsFile !== true || field === 'configFile') return [];
+    const path = config[field];
+    const cause = typeof path === 'string' ? unreadable(path) : undefined;
+    return cause === undefined
+      ? []
+      : [{ message: `${origins[field]}: ${cause}`, remedy: 'Name a file this user can read.' }];
+  });
+}
+
+function unreadable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    return `cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`;
+  }
 }
 
 function fileOf(found: ConfigFile): { path: string; data: unknown } | null {

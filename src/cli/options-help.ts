@@ -17,12 +17,12 @@ function entryOf(option: Option<unknown>): string {
   return `  --${option.name}${valueHint(option)}\n${wrap(`${option.description} ${limits(option)}`)}`;
 }
 
-function valueHint({ kind, values, name }: Option<unknown>): string {
+function valueHint({ kind, values, readsFile }: Option<unknown>): string {
   if (kind === 'bool') return '';
   if (kind === 'enum') return ` ${(values ?? []).join('|')}`;
   if (kind === 'map') return ' KEY=VALUE';
   if (kind === 'list') return ' NAME,…';
-  return ` ${name.endsWith('-file') || name.startsWith('tls-') || name === 'config' ? 'FILE' : kind.toUpperCase()}`;
+  return ` ${readsFile === true ? 'FILE' : kind.toUpperCase()}`;
 }
 
 function limits(option: Option<unknown>): string {

@@ -51,6 +51,13 @@ export const HTTP_DEFAULTS = {
   paramCharactersMax: 2_000,
 } as const;
 
+/** What the hooks know of a route; unknown paths have none of it. */
+interface RouteConfig {
+  readonly additive?: boolean;
+  readonly open?: boolean;
+  readonly stream?: boolean;
+}
+
 /** Every route for these options, in the order of the document. */
 export function allRoutes(options: HttpOptions, services: Services): Route[] {
   const { clock } = options;
@@ -89,16 +96,24 @@ function bareApp(options: HttpOptions): FastifyInstance {
     keepAliveTimeout: HTTP_DEFAULTS.keepAliveTimeoutMs,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: HTTP_DEFAULTS.paramCharactersMax },
-    frameworkErrors: (error: unknown, _request: FastifyRequest, reply: FastifyReply) => sendProblem(reply, problemOf(error), false),
+    frameworkErrors: (error: unknown, _request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(reply, problemOf(error), false),
   };
   if (options.tls === null) return Fastify(settings);
   const https = { cert: Buffer.from(options.tls.cert), key: Buffer.from(options.tls.key) };
-  return Fastify({ ...settings, https }) as unknown as FastifyInstance;
+  return Fastify({ ...settings, https });
 }
 
-/** Bodies are bytes whatever their Content-Type says, as in Dkron; routes read them as JSON. */
+/**
+ * Bodies are bytes whatever their Content-Type says, as in Dkron; routes read them as JSON. The header is taken away, because one that is
+ * not well-formed would be refused before any parser is asked.
+ */
 function readBodiesWhole(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
+  app.addHook('onRequest', (request, _reply, done) => {
+    if ((request.routeOptions.config as RouteConfig).stream !== true) delete request.raw.headers['content-type'];
+    done();
+  });
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 }
 
@@ -115,7 +130,7 @@ function guard(app: FastifyInstance, options: HttpOptions, nodeName: string): vo
   const own = ownHosts([...options.hosts, nodeName]);
   const whom = headerText(nodeName);
   app.addHook('onRequest', async (request, reply) => {
-    const config = request.routeOptions.config as { open?: boolean };
+    const config = request.routeOptions.config as RouteConfig;
     reply.headers(API_HEADERS);
     if (config.open !== true) reply.header('x-whom', whom);
     const visit = { method: request.method, path: pathOf(request.url), headers: request.headers };
@@ -138,17 +153,29 @@ function hasEmptyParam(request: FastifyRequest): boolean {
   return false;
 }
 
-async function authorize(request: FastifyRequest, reply: FastifyReply, credentials: Credentials): Promise<FastifyReply | undefined> {
+async function authorize(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  credentials: Credentials,
+): Promise<FastifyReply | undefined> {
   const verdict = await credentials.check(request.headers.authorization);
   if (verdict === 'ok') return undefined;
   if (verdict === 'busy') {
     const message = 'too many passwords are being checked';
-    return sendProblem(reply, { status: 503, code: 'unavailable', message, remedy: 'try again', retryable: true }, isAdditive(request));
+    return sendProblem(
+      reply,
+      { status: 503, code: 'unavailable', message, remedy: 'try again', retryable: true },
+      isAdditive(request),
+    );
   }
   reply.header('www-authenticate', credentials.challenges.join(', '));
   const message = verdict === 'missing' ? 'this node asks for credentials' : 'these credentials are not known here';
   const remedy = 'send a user and password or a bearer token of its credential files';
-  return sendProblem(reply, { status: 401, code: 'unauthorized', message, remedy, retryable: false }, isAdditive(request));
+  return sendProblem(
+    reply,
+    { status: 401, code: 'unauthorized', message, remedy, retryable: false },
+    isAdditive(request),
+  );
 }
 
 function answerErrors(app: FastifyInstance, options: HttpOptions, routes: readonly Route[]): void {
@@ -161,7 +188,11 @@ function answerErrors(app: FastifyInstance, options: HttpOptions, routes: readon
   });
   app.setNotFoundHandler((request, reply) => {
     const target = redirectOf(request.method, request.url, routes);
-    if (target !== undefined) return reply.code(request.method === 'GET' ? 301 : 307).header('location', target).send('');
+    if (target !== undefined)
+      return reply
+        .code(request.method === 'GET' ? 301 : 307)
+        .header('location', target)
+        .send('');
     return reply.code(404).header('content-type', 'text/plain; charset=utf-8').send(NOT_FOUND_TEXT);
   });
 }
@@ -170,7 +201,11 @@ function addRoute(app: FastifyInstance, route: Route): void {
   app.route({
     method: route.method,
     url: route.path,
-    config: { additive: route.additive === true, open: route.open === true },
+    config: {
+      additive: route.additive === true,
+      open: route.open === true,
+      stream: route.streamBytesMax !== undefined,
+    } satisfies RouteConfig,
     handler: async (request, reply) => {
       const result = await route.handler(request, reply);
       return result === reply || reply.sent ? reply : sendJson(request, reply, result);
@@ -183,7 +218,9 @@ function addStreamRoute(app: FastifyInstance, route: Route): void {
   void app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     await scope.register(multipart, { limits: { files: 1, fileSize: route.streamBytesMax ?? 0 } });
-    scope.addContentTypeParser('*', { bodyLimit: route.streamBytesMax ?? 0 }, (_request, body: Readable, done) => done(null, body));
+    scope.addContentTypeParser('*', { bodyLimit: route.streamBytesMax ?? 0 }, (_request, body: Readable, done) =>
+      done(null, body),
+    );
     addRoute(scope, route);
   });
 }

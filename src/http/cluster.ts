@@ -14,20 +14,45 @@ export function clusterRoutes({ node }: Services): Route[] {
     { method: 'GET', path: '/v1/', schema: STATUS, handler: status },
     { method: 'GET', path: '/v1/members', schema: MEMBERS, handler: (request, reply) => members(node, request, reply) },
     { method: 'GET', path: '/v1/leader', schema: LEADER, handler: (request, reply) => leader(node, request, reply) },
-    { method: 'GET', path: '/v1/isleader', schema: IS_LEADER, handler: (request, reply) => isLeader(node, request, reply) },
+    {
+      method: 'GET',
+      path: '/v1/isleader',
+      schema: IS_LEADER,
+      handler: (request, reply) => isLeader(node, request, reply),
+    },
     { method: 'POST', path: '/v1/leave', schema: LEAVE, handler: (request, reply) => leave(node, request, reply) },
     { method: 'GET', path: '/v1/pause', schema: PAUSED, handler: async () => ({ paused: await node.paused() }) },
     { method: 'POST', path: '/v1/pause', schema: PAUSE, handler: async () => ({ paused: await node.setPaused(true) }) },
-    { method: 'POST', path: '/v1/unpause', schema: UNPAUSE, handler: async () => ({ paused: await node.setPaused(false) }) },
+    {
+      method: 'POST',
+      path: '/v1/unpause',
+      schema: UNPAUSE,
+      handler: async () => ({ paused: await node.setPaused(false) }),
+    },
   ];
 }
 
 /** Serf's statistics of a pool of one: there is no gossip, so every clock and queue stands at zero. */
 function nodeStatus(node: NodeService): unknown {
-  const zero = ['failed', 'left', 'health_score', 'member_time', 'event_time', 'query_time', 'intent_queue', 'event_queue', 'query_queue'];
+  const zero = [
+    'failed',
+    'left',
+    'health_score',
+    'member_time',
+    'event_time',
+    'query_time',
+    'intent_queue',
+    'event_queue',
+    'query_queue',
+  ];
   return {
     agent: { name: node.name, version: node.version },
-    serf: { members: '1', ...Object.fromEntries(zero.map((key) => [key, '0'])), encrypted: 'false', coordinate_resets: '0' },
+    serf: {
+      members: '1',
+      ...Object.fromEntries(zero.map((key) => [key, '0'])),
+      encrypted: 'false',
+      coordinate_resets: '0',
+    },
     tags: node.tags,
   };
 }
@@ -110,17 +135,28 @@ const MEMBERS: RouteSchema = {
 const LEADER: RouteSchema = {
   summary: 'The leader',
   tag: 'cluster',
-  responses: { 200: { description: 'The member that leads.', body: Schemas.Member }, 500: { description: 'null: there is no leader.', body: z.null() } },
+  responses: {
+    200: { description: 'The member that leads.', body: Schemas.Member },
+    500: { description: 'null: there is no leader.', body: z.null() },
+  },
 };
 const IS_LEADER: RouteSchema = {
   summary: 'Whether this node leads',
   tag: 'cluster',
-  responses: { 200: { description: 'It does.', body: z.string() }, 404: { description: 'It does not.', body: z.string() } },
+  responses: {
+    200: { description: 'It does.', body: z.string() },
+    404: { description: 'It does not.', body: z.string() },
+  },
 };
 const LEAVE: RouteSchema = {
   summary: 'Stop this node in good order',
   tag: 'cluster',
-  responses: { 200: { description: 'The servers by region; the node stops after this answer.', body: z.record(z.string(), z.array(z.looseObject({}))) } },
+  responses: {
+    200: {
+      description: 'The servers by region; the node stops after this answer.',
+      body: z.record(z.string(), z.array(z.looseObject({}))),
+    },
+  },
 };
 const PAUSED: RouteSchema = {
   summary: 'Whether submissions are paused',

@@ -21,7 +21,9 @@ export interface Credentials {
   readonly challenges: readonly string[];
 }
 
-export type ParsedCredentials = { ok: true; credentials: Credentials; warnings: string[] } | { ok: false; message: string };
+export type ParsedCredentials =
+  | { ok: true; credentials: Credentials; warnings: string[] }
+  | { ok: false; message: string };
 
 /** The texts of --auth-basic-file and --auth-token-file; at least one is given. Errors name the line, never its content. */
 export function parseCredentials(files: { basic?: string; tokens?: string }): ParsedCredentials {
@@ -29,23 +31,29 @@ export function parseCredentials(files: { basic?: string; tokens?: string }): Pa
   const users = new Map<string, Secret>();
   for (const { line, number } of linesOf(files.basic)) {
     const colon = line.indexOf(':');
-    if (colon <= 0 || colon === line.length - 1) return { ok: false, message: `line ${number} of the basic file is not user:password` };
+    if (colon <= 0 || colon === line.length - 1)
+      return { ok: false, message: `line ${number} of the basic file is not user:password` };
     const name = line.slice(0, colon);
     if (users.has(name)) return { ok: false, message: `line ${number} of the basic file names a user again` };
     const secret = readSecret(line.slice(colon + 1));
-    if (secret === undefined) return { ok: false, message: `line ${number} of the basic file holds a scrypt hash that is not one` };
+    if (secret === undefined)
+      return { ok: false, message: `line ${number} of the basic file holds a scrypt hash that is not one` };
     if (secret.kind === 'plain') warnings.push(`line ${number} of the basic file holds a plain password`);
     users.set(name, secret);
   }
   const tokens: Buffer[] = [];
   for (const { line, number } of linesOf(files.tokens)) {
     if (line.length < TOKEN_CHARACTERS_MIN || !/^[\x21-\x7e]+$/.test(line)) {
-      return { ok: false, message: `line ${number} of the token file is not a token of at least ${TOKEN_CHARACTERS_MIN} visible ASCII characters` };
+      return {
+        ok: false,
+        message: `line ${number} of the token file is not a token of at least ${TOKEN_CHARACTERS_MIN} visible ASCII characters`,
+      };
     }
     tokens.push(digest(line));
   }
   if (users.size + tokens.length === 0) return { ok: false, message: 'the credential files hold no user and no token' };
-  if (users.size + tokens.length > LINES_MAX) return { ok: false, message: `the credential files hold more than ${LINES_MAX} lines` };
+  if (users.size + tokens.length > LINES_MAX)
+    return { ok: false, message: `the credential files hold more than ${LINES_MAX} lines` };
   return { ok: true, credentials: new FileCredentials(users, tokens), warnings };
 }
 
@@ -79,7 +87,8 @@ function readSecret(text: string): Secret | undefined {
   if (match === null) return undefined;
   const [logN, r, p] = [Number(match[1]), Number(match[2]), Number(match[3])];
   const [salt, hash] = [Buffer.from(match[4] ?? '', 'base64url'), Buffer.from(match[5] ?? '', 'base64url')];
-  const sane = logN >= 10 && logN <= 20 && r >= 1 && r <= 32 && p >= 1 && p <= 16 && salt.length >= 8 && hash.length >= 16;
+  const sane =
+    logN >= 10 && logN <= 20 && r >= 1 && r <= 32 && p >= 1 && p <= 16 && salt.length >= 8 && hash.length >= 16;
   return sane ? { kind: 'scrypt', logN, r, p, salt, hash } : undefined;
 }
 

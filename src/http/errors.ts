@@ -54,7 +54,13 @@ export function sendProblem(reply: FastifyReply, problem: Problem, additive: boo
   if (problem.group !== undefined) reply.header('x-belfry-group', problem.group);
   if (!additive) return reply.header('content-type', 'text/plain; charset=utf-8').send(problemLine(problem));
   const { code, message, field, remedy, group } = problem;
-  const error = { code, message, ...(field ? { field } : {}), ...(remedy ? { remedy } : {}), ...(group === undefined ? {} : { group }) };
+  const error = {
+    code,
+    message,
+    ...(field ? { field } : {}),
+    ...(remedy ? { remedy } : {}),
+    ...(group === undefined ? {} : { group }),
+  };
   return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({ error }));
 }
 

@@ -13,17 +13,38 @@ export function executionRoutes(services: Services, clock: Clock): Route[] {
   const { runs } = services;
   const one = (request: FastifyRequest) => runs.execution(param(request, 'job'), param(request, 'execution'));
   return [
-    { method: 'GET', path: '/v1/jobs/:job/executions', schema: LIST, handler: (request, reply) => list(services, clock, request, reply) },
-    { method: 'DELETE', path: '/v1/jobs/:job/executions', schema: WIPE, handler: (request) => runs.deleteExecutions(param(request, 'job')) },
-    { method: 'GET', path: '/v1/jobs/:job/executions/:execution', schema: ONE, handler: async (request) => shown(await one(request), false) },
-    { method: 'GET', path: '/v1/busy', schema: BUSY, handler: (request, reply) => busy(services, clock, request, reply) },
+    {
+      method: 'GET',
+      path: '/v1/jobs/:job/executions',
+      schema: LIST,
+      handler: (request, reply) => list(services, clock, request, reply),
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/jobs/:job/executions',
+      schema: WIPE,
+      handler: (request) => runs.deleteExecutions(param(request, 'job')),
+    },
+    {
+      method: 'GET',
+      path: '/v1/jobs/:job/executions/:execution',
+      schema: ONE,
+      handler: async (request) => shown(await one(request), false),
+    },
+    {
+      method: 'GET',
+      path: '/v1/busy',
+      schema: BUSY,
+      handler: (request, reply) => busy(services, clock, request, reply),
+    },
     { method: 'GET', path: '/v1/stats', schema: STATS, handler: (request) => stats(services, request) },
   ];
 }
 
 /** Dkron leaves empty fields out, and has `output_truncated` on lists only; ours says it elsewhere too when it is true. */
 export function shown(execution: ExecutionView, inList: boolean): Partial<ExecutionView> {
-  const { id, job_name, started_at, finished_at, success, output, node_name, group, attempt, output_truncated } = execution;
+  const { id, job_name, started_at, finished_at, success, output, node_name, group, attempt, output_truncated } =
+    execution;
   return {
     id,
     job_name,
@@ -38,14 +59,31 @@ export function shown(execution: ExecutionView, inList: boolean): Partial<Execut
   };
 }
 
-const SORTS = { '': 'started_at', id: 'started_at', started_at: 'started_at', finished_at: 'finished_at', attempt: 'attempt' } as const;
+const SORTS = {
+  '': 'started_at',
+  id: 'started_at',
+  started_at: 'started_at',
+  finished_at: 'finished_at',
+  attempt: 'attempt',
+} as const;
 
-async function list(services: Services, clock: Clock, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function list(
+  services: Services,
+  clock: Clock,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const sort = queryValue(request, '_sort') ?? '';
   if (!Object.hasOwn(SORTS, sort)) {
-    throw new AppError('invalid', 'names no field executions can be sorted by', { field: '_sort', remedy: 'use started_at, finished_at or attempt' });
+    throw new AppError('invalid', 'names no field executions can be sorted by', {
+      field: '_sort',
+      remedy: 'use started_at, finished_at or attempt',
+    });
   }
-  const order = { sort: SORTS[sort as keyof typeof SORTS], descending: (queryValue(request, '_order') ?? 'DESC') === 'DESC' };
+  const order = {
+    sort: SORTS[sort as keyof typeof SORTS],
+    descending: (queryValue(request, '_order') ?? 'DESC') === 'DESC',
+  };
   const [start, end] = [readRange(request, '_start') ?? 0, readRange(request, '_end')];
   const limit = outputLimit(queryValue(request, 'output_size_limit'));
   const all = await services.runs.executions(param(request, 'job'), order);
@@ -68,9 +106,19 @@ export function withLimit(execution: ExecutionView, bytesMax: number | null): Ex
   return { ...execution, output: bytes.toString('utf8', from), output_truncated: true };
 }
 
-async function busy(services: Services, clock: Clock, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function busy(
+  services: Services,
+  clock: Clock,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const running = await services.runs.busy();
-  return sendList(request, reply, { total: running.length, items: running.map((execution) => shown(execution, false)) }, clock);
+  return sendList(
+    request,
+    reply,
+    { total: running.length, items: running.map((execution) => shown(execution, false)) },
+    clock,
+  );
 }
 
 const STATS_DAYS = { default: 30, max: 365 } as const;
@@ -107,7 +155,10 @@ const ONE: RouteSchema = {
   summary: 'One execution with the last 256,000 bytes of its output',
   tag: 'executions',
   params: { ...JOB, execution: 'Id of the execution.' },
-  responses: { 200: { description: 'The execution.', body: Schemas.Execution }, 404: { description: 'No such job or execution.', type: 'text/plain' } },
+  responses: {
+    200: { description: 'The execution.', body: Schemas.Execution },
+    404: { description: 'No such job or execution.', type: 'text/plain' },
+  },
 };
 
 const WIPE: RouteSchema = {
@@ -120,7 +171,9 @@ const WIPE: RouteSchema = {
 const BUSY: RouteSchema = {
   summary: 'What runs now',
   tag: 'executions',
-  responses: { 200: { description: 'Running executions, oldest first.', body: z.array(Schemas.Execution), headers: TOTAL } },
+  responses: {
+    200: { description: 'Running executions, oldest first.', body: z.array(Schemas.Execution), headers: TOTAL },
+  },
 };
 
 const STATS: RouteSchema = {

@@ -5,14 +5,24 @@ import { nearest } from '../model/nearest.ts';
 import { queryValue } from './route.ts';
 import type { JobQuery } from './services.ts';
 
-const SORTS = ['name', 'displayname', 'schedule', 'success_count', 'error_count', 'last_success', 'last_error', 'next'] as const;
+const SORTS = [
+  'name',
+  'displayname',
+  'schedule',
+  'success_count',
+  'error_count',
+  'last_success',
+  'last_error',
+  'next',
+] as const;
 /** Distinct `metadata[…]` filters in one request. */
 const METADATA_FILTERS_MAX = 50;
 
 /** The query as the service wants it. Throws AppError('invalid'). */
 export function readJobQuery(request: FastifyRequest): JobQuery {
   const disabled = queryValue(request, 'disabled') ?? '';
-  if (!['', 'true', 'false'].includes(disabled)) throw invalid('disabled', 'must be true or false', 'leave it out to see all jobs');
+  if (!['', 'true', 'false'].includes(disabled))
+    throw invalid('disabled', 'must be true or false', 'leave it out to see all jobs');
   return {
     sort: readSort(queryValue(request, '_sort') ?? ''),
     descending: queryValue(request, '_order') === 'DESC',
@@ -34,14 +44,19 @@ function readSort(sort: string): JobQuery['sort'] {
   const known = SORTS.find((name) => name === sort);
   if (known !== undefined) return known;
   const near = nearest(sort, SORTS);
-  throw invalid('_sort', 'names no field jobs can be sorted by', near === undefined ? `use one of ${SORTS.join(', ')}` : `did you mean ${near}?`);
+  throw invalid(
+    '_sort',
+    'names no field jobs can be sorted by',
+    near === undefined ? `use one of ${SORTS.join(', ')}` : `did you mean ${near}?`,
+  );
 }
 
 /** A non-negative integer, or null when absent. */
 export function readRange(request: FastifyRequest, field: '_start' | '_end'): number | null {
   const text = queryValue(request, field) ?? '';
   if (text === '') return null;
-  if (!/^\+?\d{1,15}$/.test(text)) throw invalid(field, 'must be a whole number, not negative', 'for example _start=0&_end=50');
+  if (!/^\+?\d{1,15}$/.test(text))
+    throw invalid(field, 'must be a whole number, not negative', 'for example _start=0&_end=50');
   return Number(text);
 }
 
@@ -51,7 +66,8 @@ function readMetadata(request: FastifyRequest): Record<string, string> {
   for (const field of Object.keys(request.query as object)) {
     const key = /^metadata\[(.*)\]$/s.exec(field)?.[1];
     if (key === undefined || key === '__proto__') continue;
-    if (++count > METADATA_FILTERS_MAX) throw invalid('metadata', `has more than ${METADATA_FILTERS_MAX} filters`, 'use fewer');
+    if (++count > METADATA_FILTERS_MAX)
+      throw invalid('metadata', `has more than ${METADATA_FILTERS_MAX} filters`, 'use fewer');
     wanted[key] = queryValue(request, field) ?? '';
   }
   return wanted;

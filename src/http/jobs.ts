@@ -16,20 +16,51 @@ export function jobRoutes(services: Services, clock: Clock): Route[] {
   const write = (request: FastifyRequest, reply: FastifyReply) => writeJob(services, request, reply);
   const run = (request: FastifyRequest, reply: FastifyReply) => runJob(services, request, reply);
   return [
-    { method: 'GET', path: '/v1/jobs', schema: LIST, handler: (request, reply) => listJobs(services, clock, request, reply) },
+    {
+      method: 'GET',
+      path: '/v1/jobs',
+      schema: LIST,
+      handler: (request, reply) => listJobs(services, clock, request, reply),
+    },
     { method: 'POST', path: '/v1/jobs', schema: WRITE, handler: write },
-    { method: 'PATCH', path: '/v1/jobs', schema: { ...WRITE, summary: 'The same as POST: replaces the whole job' }, handler: write },
-    { method: 'GET', path: '/v1/jobs/:job', schema: GET, handler: (request) => services.jobs.get(param(request, 'job')) },
+    {
+      method: 'PATCH',
+      path: '/v1/jobs',
+      schema: { ...WRITE, summary: 'The same as POST: replaces the whole job' },
+      handler: write,
+    },
+    {
+      method: 'GET',
+      path: '/v1/jobs/:job',
+      schema: GET,
+      handler: (request) => services.jobs.get(param(request, 'job')),
+    },
     { method: 'PUT', path: '/v1/jobs/:job', schema: PUT, handler: write },
     { method: 'DELETE', path: '/v1/jobs/:job', schema: DELETE, handler: (request) => deleteJob(services, request) },
     { method: 'POST', path: '/v1/jobs/:job', schema: RUN, handler: run },
     { method: 'POST', path: '/v1/jobs/:job/run', schema: RUN, handler: run },
-    { method: 'POST', path: '/v1/jobs/:job/toggle', schema: TOGGLE, handler: (request, reply) => toggleJob(services, request, reply) },
-    { method: 'POST', path: '/v1/jobs/:job/cursor', additive: true, schema: CURSOR, handler: (request) => resetCursor(services, request) },
+    {
+      method: 'POST',
+      path: '/v1/jobs/:job/toggle',
+      schema: TOGGLE,
+      handler: (request, reply) => toggleJob(services, request, reply),
+    },
+    {
+      method: 'POST',
+      path: '/v1/jobs/:job/cursor',
+      additive: true,
+      schema: CURSOR,
+      handler: (request) => resetCursor(services, request),
+    },
   ];
 }
 
-async function listJobs(services: Services, clock: Clock, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function listJobs(
+  services: Services,
+  clock: Clock,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const query = readJobQuery(request);
   const { total, jobs } = await services.jobs.list(query);
   const lengthMax = Math.max(0, Math.min(query.end ?? total, total) - query.start);
@@ -42,7 +73,9 @@ async function writeJob(services: Services, request: FastifyRequest, reply: Fast
     throw new AppError('paused', 'new submissions are paused', { remedy: 'POST /v1/unpause to take them again' });
   }
   const { job, warnings } = readJob(request);
-  const stored = await services.jobs.put(job, { runOnCreate: queryValue(request, 'runoncreate') !== undefined }).catch(asValidation);
+  const stored = await services.jobs
+    .put(job, { runOnCreate: queryValue(request, 'runoncreate') !== undefined })
+    .catch(asValidation);
   if (warnings.length > 0) reply.header('x-belfry-warning', warnings.join('; '));
   return sendJson(request, reply.code(201).header('location', jobPath(job.name)), stored);
 }
@@ -53,11 +86,13 @@ const jobPath = (name: string): string => `/v1/jobs/${encodeURIComponent(name)}`
 function readJob(request: FastifyRequest): { job: JobInput; warnings: string[] } {
   const body = decodeBody(request);
   const inPath = param(request, 'job');
-  if (inPath !== '' && typeof body === 'object' && body !== null && !('name' in body)) Object.assign(body, { name: inPath });
+  if (inPath !== '' && typeof body === 'object' && body !== null && !('name' in body))
+    Object.assign(body, { name: inPath });
   const parsed = parseJobInput(body);
   if (!parsed.ok) throw refusedJob(parsed);
   const warnings = parsed.unknownFields.length > 0 ? [unknownFieldsWarning(parsed.unknownFields)] : [];
-  if (inPath !== '' && inPath !== parsed.job.name) warnings.push(`the body's name ${parsed.job.name} counts, not the path's`);
+  if (inPath !== '' && inPath !== parsed.job.name)
+    warnings.push(`the body's name ${parsed.job.name} counts, not the path's`);
   return { job: parsed.job, warnings: warnings.map(headerText) };
 }
 
@@ -65,7 +100,8 @@ function decodeBody(request: FastifyRequest): unknown {
   try {
     return jsonBody(request);
   } catch (error) {
-    if (error instanceof AppError) throw new AppError('invalid', `unable to parse payload: ${error.message}`, { remedy: error.remedy ?? '' });
+    if (error instanceof AppError)
+      throw new AppError('invalid', `unable to parse payload: ${error.message}`, { remedy: error.remedy ?? '' });
     throw error;
   }
 }
@@ -95,7 +131,9 @@ const UNKNOWN_SHOWN_MAX = 20;
 const UNKNOWN_CHARACTERS_MAX = 60;
 
 function unknownFieldsWarning(fields: readonly string[]): string {
-  const shown = fields.slice(0, UNKNOWN_SHOWN_MAX).map((field) => JSON.stringify(field.slice(0, UNKNOWN_CHARACTERS_MAX)));
+  const shown = fields
+    .slice(0, UNKNOWN_SHOWN_MAX)
+    .map((field) => JSON.stringify(field.slice(0, UNKNOWN_CHARACTERS_MAX)));
   const more = fields.length > UNKNOWN_SHOWN_MAX ? ` and ${fields.length - UNKNOWN_SHOWN_MAX} more` : '';
   return `unknown fields were left out: ${shown.join(', ')}${more}`;
 }
@@ -103,14 +141,19 @@ function unknownFieldsWarning(fields: readonly string[]): string {
 async function deleteJob(services: Services, request: FastifyRequest): Promise<unknown> {
   const running = queryValue(request, 'running') || 'detach';
   if (running !== 'detach' && running !== 'kill') {
-    throw new AppError('invalid', 'must be detach or kill', { field: 'running', remedy: 'leave it out to let running executions go on' });
+    throw new AppError('invalid', 'must be detach or kill', {
+      field: 'running',
+      remedy: 'leave it out to let running executions go on',
+    });
   }
   return services.jobs.delete(param(request, 'job'), running);
 }
 
 /** Answers as soon as the run is on record: Dkron's shape and the run's group beside it. */
 async function runJob(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { job, group } = await services.jobs.run(param(request, 'job'), { force: queryValue(request, 'force') === 'true' });
+  const { job, group } = await services.jobs.run(param(request, 'job'), {
+    force: queryValue(request, 'force') === 'true',
+  });
   return sendJson(request, reply.code(200).header('location', jobPath(job.name)), { ...job, group });
 }
 
@@ -137,18 +180,28 @@ const LIST: RouteSchema = {
   tag: 'jobs',
   description: 'Filters are combined with AND; X-Total-Count counts what they leave, before the range.',
   query: z.object({
-    _sort: z.string().optional().describe('id, name, displayname, schedule, success_count, error_count, last_success, last_error or next.'),
+    _sort: z
+      .string()
+      .optional()
+      .describe('id, name, displayname, schedule, success_count, error_count, last_success, last_error or next.'),
     _order: z.string().optional().describe('DESC reverses.'),
     _start: z.int().min(0).optional().describe('First to show, from 0.'),
     _end: z.int().min(0).optional().describe('One past the last.'),
     q: z.string().optional().describe('Part of name or displayname, case-sensitive.'),
     status: z.string().optional().describe('success, failed, partially_failed or untriggered.'),
     disabled: z.enum(['true', 'false']).optional(),
-    'metadata[KEY]': z.string().optional().describe('Jobs whose metadata has exactly this value; may be repeated with other keys.'),
+    'metadata[KEY]': z
+      .string()
+      .optional()
+      .describe('Jobs whose metadata has exactly this value; may be repeated with other keys.'),
     pretty: Flag.describe('Indent the answer; any value.'),
   }),
   responses: {
-    200: { description: 'The jobs.', body: z.array(Schemas.Job), headers: { 'X-Total-Count': 'Number of jobs after filtering.' } },
+    200: {
+      description: 'The jobs.',
+      body: z.array(Schemas.Job),
+      headers: { 'X-Total-Count': 'Number of jobs after filtering.' },
+    },
     400: Text('A parameter is not valid.'),
   },
 };
@@ -188,7 +241,9 @@ const DELETE: RouteSchema = {
   summary: 'Delete a job',
   tag: 'jobs',
   params: JOB,
-  query: z.object({ running: z.enum(['detach', 'kill']).optional().describe('What happens to running executions; default detach.') }),
+  query: z.object({
+    running: z.enum(['detach', 'kill']).optional().describe('What happens to running executions; default detach.'),
+  }),
   responses: {
     200: { description: 'The job as it was.', body: Schemas.Job },
     404: NO_JOB,
@@ -203,9 +258,16 @@ const RUN: RouteSchema = {
   params: JOB,
   query: z.object({ force: z.enum(['true']).optional().describe('Run even where its concurrency forbids.') }),
   responses: {
-    200: { description: 'The job, with the group of the run.', body: Schemas.Job.extend({ group: z.int() }), headers: LOCATION },
+    200: {
+      description: 'The job, with the group of the run.',
+      body: Schemas.Job.extend({ group: z.int() }),
+      headers: LOCATION,
+    },
     404: NO_JOB,
-    409: { ...Text('It is running and its concurrency forbids another.'), headers: { 'X-Belfry-Group': 'The run in the way.' } },
+    409: {
+      ...Text('It is running and its concurrency forbids another.'),
+      headers: { 'X-Belfry-Group': 'The run in the way.' },
+    },
   },
 };
 
@@ -222,5 +284,9 @@ const CURSOR: RouteSchema = {
   description: 'For a cursor that a clock error put into the future; what lies between is on record as missed.',
   params: JOB,
   body: CursorBody,
-  responses: { 200: { description: 'The job.', body: Schemas.Job }, 400: { description: 'Not {"to":"now"}.', body: Schemas.Error }, 404: { description: 'No such job.', body: Schemas.Error } },
+  responses: {
+    200: { description: 'The job.', body: Schemas.Job },
+    400: { description: 'Not {"to":"now"}.', body: Schemas.Error },
+    404: { description: 'No such job.', body: Schemas.Error },
+  },
 };

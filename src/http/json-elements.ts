@@ -13,7 +13,10 @@ const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x09 || byt
 export class JsonArrayError extends Error {}
 
 /** The elements of the array in `source`, as text. Throws JsonArrayError for anything that is not one array, or an element too long. */
-export async function* jsonElements(source: AsyncIterable<Uint8Array>, elementBytesMax: number): AsyncGenerator<string> {
+export async function* jsonElements(
+  source: AsyncIterable<Uint8Array>,
+  elementBytesMax: number,
+): AsyncGenerator<string> {
   const splitter = new Splitter(elementBytesMax);
   for await (const chunk of source) yield* splitter.push(chunk);
   splitter.end();
@@ -63,7 +66,8 @@ class Splitter {
   }
 
   end(): void {
-    if (this.#state !== 'after') throw new JsonArrayError(this.#state === 'before' ? 'expected a JSON array of jobs' : 'the array does not end');
+    if (this.#state !== 'after')
+      throw new JsonArrayError(this.#state === 'before' ? 'expected a JSON array of jobs' : 'the array does not end');
   }
 
   #outside(byte: number): void {
@@ -94,7 +98,8 @@ class Splitter {
     this.#parts = [];
     this.#bytes = 0;
     const empty = text === '';
-    if (empty && (comma || this.#afterComma)) throw new JsonArrayError(`nothing between commas after job number ${this.#count}`);
+    if (empty && (comma || this.#afterComma))
+      throw new JsonArrayError(`nothing between commas after job number ${this.#count}`);
     this.#afterComma = comma;
     if (empty) return undefined;
     this.#count++;

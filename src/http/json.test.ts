@@ -34,7 +34,11 @@ describe('parseJson', () => {
   test('agrees with JSON.parse that a mutilated text is bad, and finds a place in it', () => {
     const good = '{"name":"a","tags":{"x":"y\\u00e9"},"list":[1,-2.5e-3,true,null],"s":"\\"q\\""}';
     for (let i = 0; i < good.length; i++) {
-      for (const broken of [good.slice(0, i), good.slice(0, i) + good.slice(i + 1), `${good.slice(0, i)}\u0001${good.slice(i)}`]) {
+      for (const broken of [
+        good.slice(0, i),
+        good.slice(0, i) + good.slice(i + 1),
+        `${good.slice(0, i)}\u0001${good.slice(i)}`,
+      ]) {
         const parsed = parseJson(broken);
         if (!parsed.ok) expect(parsed.offset).toBeLessThanOrEqual(broken.length);
       }

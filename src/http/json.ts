@@ -3,7 +3,9 @@
  * body, which may hold secrets, and names no position for most errors.
  */
 
-export type ParsedJson = { ok: true; value: unknown } | { ok: false; message: string; offset: number; line: number; column: number };
+export type ParsedJson =
+  | { ok: true; value: unknown }
+  | { ok: false; message: string; offset: number; line: number; column: number };
 
 /** A body as JSON; `message` is one sentence with the line and column (both from 1), never a piece of the body. */
 export function parseJson(text: string): ParsedJson {
@@ -39,7 +41,11 @@ function stringEnd(text: string, at: number): number | Problem {
     if (code < 0x20) return { offset: i, problem: 'a control character inside a string (write \\n, \\t or \\u00XX)' };
     if (code !== 0x5c) continue;
     const escape = text[i + 1] ?? '';
-    if (escape === 'u' ? !/^[0-9a-fA-F]{4}$/.test(text.slice(i + 2, i + 6)) : !'"\\/bfnrt'.includes(escape) || escape === '') {
+    if (
+      escape === 'u'
+        ? !/^[0-9a-fA-F]{4}$/.test(text.slice(i + 2, i + 6))
+        : !'"\\/bfnrt'.includes(escape) || escape === ''
+    ) {
       return { offset: i, problem: 'an unknown escape inside a string' };
     }
     i += escape === 'u' ? 5 : 1;
@@ -49,61 +55,76 @@ function stringEnd(text: string, at: number): number | Problem {
 
 type Expecting = 'value' | 'value or ]' | 'key' | 'key or }' | 'colon' | 'comma';
 
-/** One pass over tokens with a stack of open brackets: linear, no recursion. */
+/** Where a scan stands: linear over tokens, with a stack of open brackets instead of recursion. */
+interface Scan {
+  at: number;
+  expecting: Expecting;
+  readonly open: ('{' | '[')[];
+}
+
 function findProblem(text: string): Problem {
-  const open: ('{' | '[')[] = [];
-  let expecting: Expecting = 'value';
-  let at = 0;
+  const scan: Scan = { at: 0, expecting: 'value', open: [] };
   for (;;) {
-    at = match(SPACE, text, at);
-    const next = text[at];
-    const inside = open.at(-1);
-    if (next === undefined) {
-      const missing = inside === undefined ? 'the text ends where a value should be' : `the text ends before a ${inside === '{' ? '}' : ']'}`;
-      return { offset: at, problem: missing };
-    }
-    if (expecting === 'comma') {
-      if (inside === undefined) return { offset: at, problem: 'more text after the end of the value' };
-      if (next === ',') {
-        expecting = inside === '{' ? 'key' : 'value';
-      } else if (next === (inside === '{' ? '}' : ']')) {
-        open.pop();
-      } else {
-        return { offset: at, problem: `expected "," or "${inside === '{' ? '}' : ']'}"` };
-      }
-      at++;
-      continue;
-    }
-    if (expecting === 'colon') {
-      if (next !== ':') return { offset: at, problem: 'expected ":" after a key' };
-      expecting = 'value';
-      at++;
-      continue;
-    }
-    if ((expecting === 'key or }' && next === '}') || (expecting === 'value or ]' && next === ']')) {
-      open.pop();
-      expecting = 'comma';
-      at++;
-      continue;
-    }
-    const wantsKey: boolean = expecting === 'key' || expecting === 'key or }';
-    if (next === '"') {
-      const end = stringEnd(text, at);
-      if (typeof end !== 'number') return end;
-      at = end;
-      expecting = wantsKey ? 'colon' : 'comma';
-      continue;
-    }
-    if (wantsKey) return { offset: at, problem: 'expected a key in double quotes' };
-    if (next === '{' || next === '[') {
-      open.push(next);
-      expecting = next === '{' ? 'key or }' : 'value or ]';
-      at++;
-      continue;
-    }
-    const end = match(NUMBER_OR_WORD, text, at);
-    if (end === at) return { offset: at, problem: 'expected a value' };
-    at = end;
-    expecting = 'comma';
+    scan.at = match(SPACE, text, scan.at);
+    const next = text[scan.at];
+    if (next === undefined) return { offset: scan.at, problem: endProblem(scan) };
+    const problem = isMark(scan, next) ? markProblem(scan, next) : tokenProblem(scan, next, text);
+    if (problem !== undefined) return typeof problem === 'string' ? { offset: scan.at, problem } : problem;
   }
+}
+
+const closing = (scan: Scan): '}' | ']' => (scan.open.at(-1) === '{' ? '}' : ']');
+
+function endProblem(scan: Scan): string {
+  return scan.open.length === 0 ? 'the text ends where a value should be' : `the text ends before a ${closing(scan)}`;
+}
+
+/** Whether punctuation is due: after a value, after a key, or the end of an empty object or array. */
+function isMark({ expecting }: Scan, next: string): boolean {
+  if (expecting === 'comma' || expecting === 'colon') return true;
+  return (expecting === 'key or }' && next === '}') || (expecting === 'value or ]' && next === ']');
+}
+
+/** Takes one mark, or says what it should be. */
+function markProblem(scan: Scan, next: string): string | undefined {
+  const close = closing(scan);
+  if (scan.expecting === 'colon') {
+    if (next !== ':') return 'expected ":" after a key';
+    scan.expecting = 'value';
+  } else if (scan.open.length === 0) {
+    return 'more text after the end of the value';
+  } else if (next === close) {
+    scan.open.pop();
+    scan.expecting = 'comma';
+  } else if (next === ',') {
+    scan.expecting = close === '}' ? 'key' : 'value';
+  } else {
+    return `expected "," or "${close}"`;
+  }
+  scan.at++;
+  return undefined;
+}
+
+/** Takes a key, a value or the beginning of one, or says what is wrong with it. */
+function tokenProblem(scan: Scan, next: string, text: string): string | Problem | undefined {
+  const wantsKey = scan.expecting === 'key' || scan.expecting === 'key or }';
+  if (next === '"') {
+    const end = stringEnd(text, scan.at);
+    if (typeof end !== 'number') return end;
+    scan.at = end;
+    scan.expecting = wantsKey ? 'colon' : 'comma';
+    return undefined;
+  }
+  if (wantsKey) return 'expected a key in double quotes';
+  if (next === '{' || next === '[') {
+    scan.open.push(next);
+    scan.expecting = next === '{' ? 'key or }' : 'value or ]';
+    scan.at++;
+    return undefined;
+  }
+  const end = match(NUMBER_OR_WORD, text, scan.at);
+  if (end === scan.at) return 'expected a value';
+  scan.at = end;
+  scan.expecting = 'comma';
+  return undefined;
 }

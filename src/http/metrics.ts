@@ -16,14 +16,21 @@ export function metricsRoutes(services: Services, prometheus: boolean, clock: Cl
       summary: 'Whether all is well',
       tag: 'node',
       description: 'Needs no credentials.',
-      responses: { 200: { description: 'It is.', body: Schemas.Health }, 503: { description: 'It is not; issues say why.', body: Schemas.Health } },
+      responses: {
+        200: { description: 'It is.', body: Schemas.Health },
+        503: { description: 'It is not; issues say why.', body: Schemas.Health },
+      },
     },
     handler: (request, reply) => sendHealth(services, request, reply),
   };
   const vars: Route = {
     method: 'GET',
     path: '/debug/vars',
-    schema: { summary: 'Variables', tag: 'node', responses: { 200: { description: 'Memory, scheduler, schedules.', body: z.looseObject({}) } } },
+    schema: {
+      summary: 'Variables',
+      tag: 'node',
+      responses: { 200: { description: 'Memory, scheduler, schedules.', body: z.looseObject({}) } },
+    },
     handler: () => variables(services, clock),
   };
   return prometheus ? [health, metricsRoute(services), vars] : [health, vars];
@@ -40,7 +47,11 @@ function metricsRoute({ node }: Services): Route {
   return {
     method: 'GET',
     path: '/metrics',
-    schema: { summary: 'Prometheus metrics', tag: 'node', responses: { 200: { description: 'The metrics.', type: 'text/plain' } } },
+    schema: {
+      summary: 'Prometheus metrics',
+      tag: 'node',
+      responses: { 200: { description: 'The metrics.', type: 'text/plain' } },
+    },
     handler: async (_request, reply) => {
       const { contentType, body } = await node.metrics();
       return reply.header('content-type', contentType).send(body);
@@ -49,11 +60,20 @@ function metricsRoute({ node }: Services): Route {
 }
 
 /** Names shown of cron_entries; more would make a debugging aid the heaviest answer of all. */
-const ENTRIES_MAX = 10_000;
+const ENTRIES_MAX = 1_000;
 
 async function variables(services: Services, clock: Clock): Promise<unknown> {
   const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
-  const query = { sort: 'name', descending: false, start: 0, end: ENTRIES_MAX, q: null, status: null, disabled: false, metadata: {} } as const;
+  const query = {
+    sort: 'name',
+    descending: false,
+    start: 0,
+    end: ENTRIES_MAX,
+    q: null,
+    status: null,
+    disabled: false,
+    metadata: {},
+  } as const;
   const { jobs } = await services.jobs.list(query);
   const entries: Record<string, string> = {};
   let count = 0;

@@ -13,7 +13,11 @@ export function openApiRoutes(routes: readonly Route[], version: string): Route[
     method: 'GET',
     path: '/v1/openapi.json',
     additive: true,
-    schema: { summary: 'This document', tag: 'node', responses: { 200: { description: 'OpenAPI 3.1.', body: z.looseObject({}) } } },
+    schema: {
+      summary: 'This document',
+      tag: 'node',
+      responses: { 200: { description: 'OpenAPI 3.1.', body: z.looseObject({}) } },
+    },
     handler: (_request, reply) => {
       text ??= JSON.stringify(openApiDocument([...routes, route], version), null, 2);
       return reply.header('content-type', 'application/json; charset=utf-8').send(text);
@@ -35,7 +39,8 @@ export function openApiDocument(routes: readonly Route[], version: string): Reco
       title: 'Belfry',
       version,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      description: "Dkron's REST API and what Belfry adds. Errors are one line of text on Dkron's routes, `Error` objects on the others.",
+      description:
+        "Dkron's REST API and what Belfry adds. Errors are one line of text on Dkron's routes, `Error` objects on the others.",
     },
     servers: [{ url: 'http://127.0.0.1:8080' }],
     tags: ['jobs', 'executions', 'runs', 'schedule', 'calendars', 'cluster', 'node'].map((name) => ({ name })),
@@ -57,7 +62,9 @@ function operation(route: Route): Record<string, unknown> {
     ...(route.open === true ? { security: [] } : {}),
     ...parameters(schema),
     ...requestBody(schema),
-    responses: Object.fromEntries(Object.entries(schema.responses).map(([status, response]) => [status, responseObject(response)])),
+    responses: Object.fromEntries(
+      Object.entries(schema.responses).map(([status, response]) => [status, responseObject(response)]),
+    ),
   };
 }
 
@@ -69,7 +76,11 @@ function operationId({ method, path }: Route): string {
 
 function parameters({ params = {}, query }: RouteSchema): { parameters?: unknown[] } {
   const inPath = Object.entries(params).map(([name, description]) => ({
-    name, in: 'path', required: true, description, schema: { type: 'string' },
+    name,
+    in: 'path',
+    required: true,
+    description,
+    schema: { type: 'string' },
   }));
   const inQuery = Object.entries(query?.shape ?? {}).map(([name, field]) => {
     const { description, ...schema } = plain(field);
@@ -79,12 +90,22 @@ function parameters({ params = {}, query }: RouteSchema): { parameters?: unknown
 }
 
 function requestBody({ body, bodyType = 'application/json' }: RouteSchema): { requestBody?: unknown } {
-  return body === undefined ? {} : { requestBody: { required: true, content: { [bodyType]: { schema: reference(body) } } } };
+  return body === undefined
+    ? {}
+    : { requestBody: { required: true, content: { [bodyType]: { schema: reference(body) } } } };
 }
 
 function responseObject({ description, body, type, headers }: ResponseSchema): Record<string, unknown> {
-  const content = type === undefined ? (body === undefined ? undefined : { 'application/json': { schema: reference(body) } }) : { [type]: { schema: { type: 'string' } } };
-  const described = Object.entries(headers ?? {}).map(([name, text]) => [name, { description: text, schema: { type: 'string' } }]);
+  const content =
+    type === undefined
+      ? body === undefined
+        ? undefined
+        : { 'application/json': { schema: reference(body) } }
+      : { [type]: { schema: { type: 'string' } } };
+  const described = Object.entries(headers ?? {}).map(([name, text]) => [
+    name,
+    { description: text, schema: { type: 'string' } },
+  ]);
   return {
     description,
     ...(described.length === 0 ? {} : { headers: Object.fromEntries(described) }),
@@ -101,7 +122,10 @@ function reference(schema: z.ZodType): Record<string, unknown> {
 }
 
 function plain(schema: z.core.$ZodType): Record<string, unknown> {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<
+    string,
+    unknown
+  >;
   return rest;
 }
 

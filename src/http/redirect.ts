@@ -3,7 +3,7 @@ import type { Route } from './route.ts';
 
 /** The URL to go to, query kept, when exactly a trailing slash keeps it from a route of this method; else undefined. */
 export function redirectOf(method: string, url: string, routes: readonly Route[]): string | undefined {
-  const [path = '', query] = split(url);
+  const [path, query] = split(url);
   // "//host/…" as a target would leave this node.
   if (path === '/' || path.startsWith('//')) return undefined;
   const other = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
@@ -20,6 +20,7 @@ function split(url: string): [string, string] {
 function matches(pattern: string, path: string): boolean {
   const [expected, given] = [pattern.split('/'), path.split('/')];
   return (
-    expected.length === given.length && expected.every((segment, i) => (segment.startsWith(':') ? given[i] !== '' : segment === given[i]))
+    expected.length === given.length &&
+    expected.every((segment, i) => (segment.startsWith(':') ? given[i] !== '' : segment === given[i]))
   );
 }

@@ -39,7 +39,11 @@ export async function sendList<T>(
   return reply.send(Readable.from(pieces, { objectMode: false, highWaterMark: PIECE_CHARACTERS }));
 }
 
-async function* listPieces<T>(items: Iterable<T> | AsyncIterable<T>, pretty: boolean, clock: Clock): AsyncGenerator<string> {
+async function* listPieces<T>(
+  items: Iterable<T> | AsyncIterable<T>,
+  pretty: boolean,
+  clock: Clock,
+): AsyncGenerator<string> {
   const indent = ' '.repeat(INDENT);
   let piece = '[';
   let first = true;

@@ -56,12 +56,18 @@ async function uploaded(request: FastifyRequest): Promise<AsyncIterable<Uint8Arr
     }
   } catch (cause) {
     if ((cause as { statusCode?: number }).statusCode === 413) throw cause;
-    throw new AppError('invalid', 'the form is not well-formed', { remedy: 'curl -F file=@jobs.json …/v1/restore', cause });
+    throw new AppError('invalid', 'the form is not well-formed', {
+      remedy: 'curl -F file=@jobs.json …/v1/restore',
+      cause,
+    });
   }
   throw noFile();
 }
 
-const noFile = (): AppError => new AppError('not_found', 'no file in the form', { remedy: 'send the field "file": curl -F file=@jobs.json …/v1/restore' });
+const noFile = (): AppError =>
+  new AppError('not_found', 'no file in the form', {
+    remedy: 'send the field "file": curl -F file=@jobs.json …/v1/restore',
+  });
 
 async function* limited(source: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array> {
   let bytes = 0;
@@ -76,7 +82,8 @@ async function* limited(source: AsyncIterable<Uint8Array>, bytesMax: number): As
 /** The form parser stops at the limit and marks the stream. */
 const isTruncated = (source: unknown): boolean => (source as { truncated?: boolean }).truncated === true;
 
-const tooLarge = (): AppError => new AppError('too_large', 'the file is too large', { remedy: 'raise --max-restore-body' });
+const tooLarge = (): AppError =>
+  new AppError('too_large', 'the file is too large', { remedy: 'raise --max-restore-body' });
 
 async function readJobs(source: AsyncIterable<Uint8Array>, jobBytesMax: number): Promise<JobInput[]> {
   const jobs: JobInput[] = [];
@@ -87,7 +94,10 @@ async function readJobs(source: AsyncIterable<Uint8Array>, jobBytesMax: number):
     }
   } catch (error) {
     if (!(error instanceof JsonArrayError)) throw error;
-    throw new AppError('invalid', `unable to parse payload: ${error.message}`, { remedy: 'send what GET /v1/jobs answered', cause: error });
+    throw new AppError('invalid', `unable to parse payload: ${error.message}`, {
+      remedy: 'send what GET /v1/jobs answered',
+      cause: error,
+    });
   }
   return jobs;
 }

@@ -15,9 +15,27 @@ const CURSOR_CHARACTERS_MAX = 500;
 
 export function runRoutes({ runs }: Services): Route[] {
   return [
-    { method: 'GET', path: '/v1/runs', additive: true, schema: LIST, handler: (request) => runs.runs(readQuery(request)) },
-    { method: 'GET', path: '/v1/runs/:group', additive: true, schema: ONE, handler: (request) => runs.run(readGroup(request)) },
-    { method: 'POST', path: '/v1/runs/:group/stop', additive: true, schema: STOP, handler: (request) => runs.stop(readGroup(request)) },
+    {
+      method: 'GET',
+      path: '/v1/runs',
+      additive: true,
+      schema: LIST,
+      handler: (request) => runs.runs(readQuery(request)),
+    },
+    {
+      method: 'GET',
+      path: '/v1/runs/:group',
+      additive: true,
+      schema: ONE,
+      handler: (request) => runs.run(readGroup(request)),
+    },
+    {
+      method: 'POST',
+      path: '/v1/runs/:group/stop',
+      additive: true,
+      schema: STOP,
+      handler: (request) => runs.stop(readGroup(request)),
+    },
     {
       method: 'GET',
       path: '/v1/runs/:group/log',
@@ -26,7 +44,11 @@ export function runRoutes({ runs }: Services): Route[] {
       handler: async (request, reply) => {
         const from = readInteger(request, 'from', 0, Number.MAX_SAFE_INTEGER);
         const limit = readInteger(request, 'limit', LOG_BYTES.default, LOG_BYTES.max);
-        return sendLog(request, reply, await runs.log(readGroup(request), queryValue(request, 'execution') || null, from, limit));
+        return sendLog(
+          request,
+          reply,
+          await runs.log(readGroup(request), queryValue(request, 'execution') || null, from, limit),
+        );
       },
     },
   ];
@@ -41,14 +63,19 @@ function readGroup(request: FastifyRequest): number {
   const text = param(request, 'group');
   const group = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(group)) return group;
-  throw invalid('group', 'is not the group of a run', 'take it from the answer to POST /v1/jobs/{job}/run or from GET /v1/runs');
+  throw invalid(
+    'group',
+    'is not the group of a run',
+    'take it from the answer to POST /v1/jobs/{job}/run or from GET /v1/runs',
+  );
 }
 
 function readInteger(request: FastifyRequest, field: string, fallback: number, max: number): number {
   const text = queryValue(request, field) ?? '';
   if (text === '') return fallback;
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= max)) throw invalid(field, `must be a whole number from 0 to ${max}`, `for example ${field}=${fallback}`);
+  if (!(value <= max))
+    throw invalid(field, `must be a whole number from 0 to ${max}`, `for example ${field}=${fallback}`);
   return value;
 }
 
@@ -57,7 +84,8 @@ function readInstant(request: FastifyRequest, field: string): number | null {
   if (text === '') return null;
   // "+" in a query is a space: be kind to offsets that were not encoded.
   const canonical = canonicalInstant(text.replace(/ (?=\d\d:\d\d$)/, '+'));
-  if (canonical === undefined) throw invalid(field, 'is not an RFC 3339 time', 'write for example 2026-11-22T17:00:00Z');
+  if (canonical === undefined)
+    throw invalid(field, 'is not an RFC 3339 time', 'write for example 2026-11-22T17:00:00Z');
   return instantMs(canonical);
 }
 
@@ -73,7 +101,8 @@ function readQuery(request: FastifyRequest): RunQuery {
   const limit = readInteger(request, 'limit', RUNS.default, RUNS.max);
   const cursor = queryValue(request, 'cursor') || null;
   if (limit === 0) throw invalid('limit', 'must be at least 1', `use 1 to ${RUNS.max}`);
-  if ((cursor?.length ?? 0) > CURSOR_CHARACTERS_MAX) throw invalid('cursor', 'is no cursor', 'give back what the page before answered');
+  if ((cursor?.length ?? 0) > CURSOR_CHARACTERS_MAX)
+    throw invalid('cursor', 'is no cursor', 'give back what the page before answered');
   return {
     job: queryValue(request, 'job') || null,
     outcome: readOutcome(request),
@@ -117,7 +146,8 @@ const BAD = error('A parameter is not valid.');
 const LIST: RouteSchema = {
   summary: 'Runs, newest first',
   tag: 'runs',
-  description: 'Every time a job was due, was triggered or asked for, with its outcome and reason. Consecutive dropped ones are one row.',
+  description:
+    'Every time a job was due, was triggered or asked for, with its outcome and reason. Consecutive dropped ones are one row.',
   query: z.object({
     job: z.string().optional().describe('Name of the job; deleted jobs too, until their history goes.'),
     outcome: z.enum(OUTCOMES).optional(),
@@ -139,7 +169,8 @@ const ONE: RouteSchema = {
 const STOP: RouteSchema = {
   summary: 'Stop a run',
   tag: 'runs',
-  description: 'Ends every process of it (SIGTERM, grace, SIGKILL) and cancels what waits. Answers at once; the run ends as cancelled: user.',
+  description:
+    'Ends every process of it (SIGTERM, grace, SIGKILL) and cancels what waits. Answers at once; the run ends as cancelled: user.',
   params: GROUP,
   responses: { 200: { description: 'The run as it stands.', body: Schemas.Run }, 400: BAD, 404: NO_RUN },
 };
@@ -147,7 +178,8 @@ const STOP: RouteSchema = {
 const LOG: RouteSchema = {
   summary: 'The full log of an execution',
   tag: 'runs',
-  description: 'Raw bytes with X-Belfry-* headers; with Accept: application/json the same with the stream and time of each piece.',
+  description:
+    'Raw bytes with X-Belfry-* headers; with Accept: application/json the same with the stream and time of each piece.',
   params: GROUP,
   query: z.object({
     execution: z.string().optional().describe('Id of the execution; default the newest attempt.'),

@@ -14,7 +14,8 @@ export function scheduleRoutes(services: Services): Route[] {
       schema: {
         summary: 'Explain a schedule and give its next times',
         tag: 'schedule',
-        description: 'A schedule that does not parse is an answer too: 200 with valid false and the place. Only a body that is no question is 400.',
+        description:
+          'A schedule that does not parse is an answer too: 200 with valid false and the place. Only a body that is no question is 400.',
         body: Schemas.PreviewRequest,
         responses: {
           200: { description: 'What it means.', body: Schemas.PreviewResponse },

@@ -29,7 +29,9 @@ const Job = z.object({
   concurrency: z.enum(['allow', 'forbid', 'queue', 'replace']),
   executor: z.string(),
   executor_config: StringMap.nullable(),
-  status: z.enum(['', 'success', 'failed', 'partially_failed']).describe('Empty: never finished a run ("untriggered" as a filter).'),
+  status: z
+    .enum(['', 'success', 'failed', 'partially_failed'])
+    .describe('Empty: never finished a run ("untriggered" as a filter).'),
   next: Instant.describe('0001-01-01T00:00:00Z when no run is planned.'),
   ephemeral: z.boolean(),
   starts_at: Instant.nullable(),
@@ -39,8 +41,32 @@ const Job = z.object({
 
 /** Shown only where they differ from the default. */
 function additionsShown() {
-  const { targets, guarantee, misfire, dst, jitter, calendars, timeout, kill_grace, start_deadline, retry, run_if_past } = jobInputSchema.shape;
-  return { targets, guarantee, misfire, dst, jitter, calendars, timeout, kill_grace, start_deadline, retry, run_if_past };
+  const {
+    targets,
+    guarantee,
+    misfire,
+    dst,
+    jitter,
+    calendars,
+    timeout,
+    kill_grace,
+    start_deadline,
+    retry,
+    run_if_past,
+  } = jobInputSchema.shape;
+  return {
+    targets,
+    guarantee,
+    misfire,
+    dst,
+    jitter,
+    calendars,
+    timeout,
+    kill_grace,
+    start_deadline,
+    retry,
+    run_if_past,
+  };
 }
 
 const Execution = z.object({
@@ -99,7 +125,13 @@ const LogPage = z.object({
   first_kept_byte: z.int(),
   data: z.string().describe('base64'),
   chunks: z.array(
-    z.object({ stream: z.enum(['stdout', 'stderr']), observed_at: Instant, from: z.int(), length: z.int(), observed_late: z.boolean() }),
+    z.object({
+      stream: z.enum(['stdout', 'stderr']),
+      observed_at: Instant,
+      from: z.int(),
+      length: z.int(),
+      observed_late: z.boolean(),
+    }),
   ),
 });
 
@@ -134,7 +166,10 @@ export const Schemas = {
   Execution,
   Run,
   RunExecution,
-  RunList: z.object({ runs: z.array(Run), cursor: z.string().nullable().describe('Give it back for the next page; null: no more.') }),
+  RunList: z.object({
+    runs: z.array(Run),
+    cursor: z.string().nullable().describe('Give it back for the next page; null: no more.'),
+  }),
   LogPage,
   Member,
   Calendar: calendarInputSchema,

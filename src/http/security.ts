@@ -28,15 +28,24 @@ export function ownHosts(names: Iterable<string>): OwnHosts {
 export function refusalOf(visit: Visit, own: OwnHosts): Refusal | undefined {
   const host = one(visit.headers['host']);
   if (host !== undefined && !isOwnHost(host, own)) {
-    return { message: 'the Host header names no host of this node', remedy: 'use its address, or add the name with --allowed-hosts' };
+    return {
+      message: 'the Host header names no host of this node',
+      remedy: 'use its address, or add the name with --allowed-hosts',
+    };
   }
   if (isNavigation(visit)) return undefined;
   const origin = one(visit.headers['origin']);
   if (origin !== undefined && !isOwnOrigin(origin, host, own)) {
-    return { message: 'the Origin header is of another site', remedy: 'call the API from its own pages or from outside a browser' };
+    return {
+      message: 'the Origin header is of another site',
+      remedy: 'call the API from its own pages or from outside a browser',
+    };
   }
   if (one(visit.headers['sec-fetch-site'])?.toLowerCase() === 'cross-site') {
-    return { message: 'the request comes from a page of another site', remedy: 'call the API from its own pages or from outside a browser' };
+    return {
+      message: 'the request comes from a page of another site',
+      remedy: 'call the API from its own pages or from outside a browser',
+    };
   }
   return undefined;
 }
@@ -50,7 +59,11 @@ function one(header: string | string[] | undefined): string | undefined {
 function isNavigation({ method, path, headers }: Visit): boolean {
   if (method !== 'GET' || !(path === '/' || path === '/ui' || path.startsWith('/ui/'))) return false;
   const destination = one(headers['sec-fetch-dest']);
-  return headers['sec-fetch-mode'] === 'navigate' && (destination === undefined || destination === 'document') && headers['origin'] === undefined;
+  return (
+    headers['sec-fetch-mode'] === 'navigate' &&
+    (destination === undefined || destination === 'document') &&
+    headers['origin'] === undefined
+  );
 }
 
 const HOST = /^(\[[0-9a-f:.]+\]|[^:[\]/@?#\s]+)(?::(\d{1,5}))?$/;
@@ -69,7 +82,12 @@ function isOwnHost(host: string, own: OwnHosts): boolean {
   const split = splitHost(host);
   if (split === undefined) return false;
   const { name } = split;
-  return name === 'localhost' || isIP(name.replace(/^\[|\]$/g, '')) !== 0 || own.has(name) || own.has(`${name}:${split.port}`);
+  return (
+    name === 'localhost' ||
+    isIP(name.replace(/^\[|\]$/g, '')) !== 0 ||
+    own.has(name) ||
+    own.has(`${name}:${split.port}`)
+  );
 }
 
 /**

@@ -119,7 +119,10 @@ export interface CalendarsService {
 
 export interface RunsService {
   /** Newest 100 executions of a job. `descending` and `sort` as dkron.md §1.9. Throws not_found. */
-  executions(job: string, order: { sort: 'started_at' | 'finished_at' | 'attempt'; descending: boolean }): Promise<ExecutionView[]>;
+  executions(
+    job: string,
+    order: { sort: 'started_at' | 'finished_at' | 'attempt'; descending: boolean },
+  ): Promise<ExecutionView[]>;
   /** One execution with up to 256,000 bytes of output. Throws not_found. */
   execution(job: string, id: string): Promise<ExecutionView>;
   /** Wipes history and counters; unfinished occurrences stay. Answers the job. Throws not_found. */

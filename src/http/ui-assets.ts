@@ -62,7 +62,8 @@ setInterval(async () => {
 }, 5000);
 `;
 
-const BELL = '<path d="M12 3v2M5 17h14c-1.500-1.500-2-3-2-7a5 5 0 0 0-10 0c0 4-.5 5.500-2 7zM10 20a2 2 0 0 0 4 0" fill="none" stroke="currentColor" stroke-width="1.800" stroke-linecap="round" stroke-linejoin="round"/>';
+const BELL =
+  '<path d="M12 3v2M5 17h14c-1.500-1.500-2-3-2-7a5 5 0 0 0-10 0c0 4-.5 5.500-2 7zM10 20a2 2 0 0 0 4 0" fill="none" stroke="currentColor" stroke-width="1.800" stroke-linecap="round" stroke-linejoin="round"/>';
 export const ICON = `<svg viewBox="0 0 24 24" aria-hidden="true">${BELL}</svg>`;
 export const FAVICON = `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" color="#2f6f5e">${BELL}</svg>`)}`;
 

@@ -1,7 +1,7 @@
 // The status page as HTML: what this node is, how it is, what runs, what comes, what was.
 import { formatDuration } from '../model/duration.ts';
 import { instantMs } from '../model/time.ts';
-import { Html, html } from './html.ts';
+import { Html, markup } from './markup.ts';
 import type { ExecutionView, RunView } from './services.ts';
 import { FAVICON, ICON, SCRIPT, STYLE } from './ui-assets.ts';
 
@@ -10,7 +10,6 @@ export interface PageData {
   readonly node: string;
   readonly version: string;
   readonly address: string;
-  readonly leader: boolean;
   readonly issues: readonly string[];
   readonly paused: boolean;
   readonly jobs: number;
@@ -21,75 +20,114 @@ export interface PageData {
   readonly now: number;
 }
 
-const RUNNING_SHOWN_MAX = 10;
+const RUNNING_SHOWN_MAX = 8;
 
 export function statusPage(data: PageData): string {
-  const { node, version, issues } = data;
-  const state = issues.length === 0 ? ['good', 'healthy'] : ['bad', `${issues.length} ${issues.length === 1 ? 'issue' : 'issues'}`];
-  return html`<!doctype html>
+  const { node, version, issues, jobs } = data;
+  const [tone, state] =
+    issues.length === 0 ? ['good', 'healthy'] : ['bad', `${issues.length} ${issues.length === 1 ? 'issue' : 'issues'}`];
+  return markup`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Belfry · ${node}</title><link rel="icon" href="${FAVICON}"><style>${new Html(STYLE)}</style></head>
 <body><div class="wrap">
-<header>${new Html(ICON)}<h1>Belfry</h1><span class="node">${node} · ${version}</span><span id="state" role="status" class="pill ${state[0]}">${state[1]}</span></header>
-<main>${data.jobs === 0 ? firstJob(data, true) : undefined}
+<header>${new Html(ICON)}<h1>Belfry</h1><span class="node">${node} · ${version}</span>
+<span id="state" role="status" class="pill ${tone}">${state}</span></header>
+<main>${jobs === 0 ? firstJob(data) : undefined}
 <div id="live">${live(data)}</div>
-${data.jobs === 0 ? undefined : firstJob(data, false)}</main>
-<footer><a href="/v1/jobs?pretty">jobs</a><a href="/v1/runs?pretty">runs</a><a href="/health?pretty">health</a><a href="/metrics">metrics</a><a href="/v1/openapi.json">OpenAPI</a><span>times are UTC</span></footer>
+${jobs === 0 ? undefined : anotherJob(data)}</main>
+<footer>${LINKS}<span>times are UTC</span></footer>
 </div><script>${new Html(SCRIPT)}</script></body></html>
 `.text;
 }
 
+const LINKS = [
+  ['/v1/jobs?pretty', 'jobs'],
+  ['/v1/runs?pretty', 'runs'],
+  ['/health?pretty', 'health'],
+  ['/metrics', 'metrics'],
+  ['/v1/openapi.json', 'OpenAPI'],
+].map(([path, text]) => markup`<a href="${path}">${text}</a>`);
+
+const PAUSED = markup`<div class="card warn">Submissions are paused: new and changed jobs get 503, launches go on.
+POST /v1/unpause ends it.</div>`;
+
+/** What the page's script renews. */
 function live(data: PageData): Html {
-  const [next] = data.upcoming ?? [];
-  return html`${data.issues.length === 0 ? undefined : issueList(data.issues)}${data.paused ? html`<div class="card warn">Submissions are paused: new and changed jobs get 503, launches go on. POST /v1/unpause ends it.</div>` : undefined}
+  const { issues, running, upcoming, now } = data;
+  const next = upcoming?.[0];
+  const idle = running.length + (upcoming?.length ?? 0) === 0;
+  return markup`${issues.length === 0 ? undefined : issueList(issues)}${data.paused ? PAUSED : undefined}
 <div class="cards">
 <div class="card"><h2>Jobs</h2><p>${data.jobs.toLocaleString('en')}</p></div>
-<div class="card"><h2>Running</h2><p>${data.running.length.toLocaleString('en')}</p></div>
-<div class="card"><h2>Next due</h2><p>${next === undefined ? '–' : when(instantMs(next.at), data.now)}</p><small>${next?.job}</small></div>
+<div class="card"><h2>Running</h2><p>${running.length.toLocaleString('en')}</p></div>
+<div class="card"><h2>Next due</h2><p>${next === undefined ? '–' : when(instantMs(next.at), now)}</p><small>${next?.job}</small></div>
 </div>
-${data.running.length + (data.upcoming?.length ?? 0) === 0 ? undefined : html`<div class="two">${runningCard(data)}${upcomingCard(data)}</div>`}
+${idle ? undefined : markup`<div class="two">${runningCard(data)}${upcomingCard(data)}</div>`}
 ${recentCard(data)}`;
 }
 
 function issueList(issues: readonly string[]): Html {
-  return html`<div class="card bad"><h2 class="bad">Issues</h2><ul>${issues.map((issue) => html`<li>${issue}</li>`)}</ul></div>`;
+  const items = issues.map((issue) => markup`<li>${issue}</li>`);
+  return markup`<div class="card bad"><h2 class="bad">Issues</h2><ul>${items}</ul></div>`;
 }
 
+function card(title: string, body: Html): Html {
+  return markup`<section class="card"><h2>${title}</h2>${body}</section>`;
+}
+
+const soft = (text: string): Html => markup`<span class="soft">${text}</span>`;
+
 function runningCard({ running, now }: PageData): Html {
+  if (running.length === 0) return card('Running now', soft('Nothing runs right now.'));
   const rows = running.slice(0, RUNNING_SHOWN_MAX).map((execution) => {
-    return html`<tr><td class="name">${execution.job_name}</td><td>${passed(now - instantMs(execution.started_at))}</td></tr>`;
+    const forMs = now - instantMs(execution.started_at);
+    return markup`<tr><td class="name">${execution.job_name}</td><td>${passed(forMs)}</td></tr>`;
   });
   const more = running.length - rows.length;
-  const rest = more > 0 ? html`<tr><td class="soft">and ${more} more</td><td></td></tr>` : undefined;
-  const body = rows.length === 0 ? html`<span class="soft">Nothing runs right now.</span>` : html`<table>${rows}${rest}</table>`;
-  return html`<section class="card"><h2>Running now</h2>${body}</section>`;
+  const rest = more > 0 ? markup`<tr><td class="soft">and ${more} more</td><td></td></tr>` : undefined;
+  return card('Running now', markup`<table>${rows}${rest}</table>`);
 }
 
 function upcomingCard({ upcoming, now }: PageData): Html | undefined {
   if (upcoming === undefined) return undefined;
-  const rows = upcoming.map(({ job, at }) => html`<tr><td class="name">${job}</td><td title="${at}">${when(instantMs(at), now)}</td></tr>`);
-  const body = rows.length === 0 ? html`<span class="soft">Nothing is planned.</span>` : html`<table>${rows}</table>`;
-  return html`<section class="card"><h2>Next due</h2>${body}</section>`;
+  if (upcoming.length === 0) return card('Next due', soft('Nothing is planned.'));
+  const rows = upcoming.map(({ job, at }) => {
+    return markup`<tr><td class="name">${job}</td><td title="${at}">${when(instantMs(at), now)}</td></tr>`;
+  });
+  return card('Next due', markup`<table>${rows}</table>`);
 }
 
-function recentCard({ recent, now, jobs }: PageData): Html {
-  if (recent.length === 0) return html`${jobs === 0 ? undefined : html`<section class="card"><h2>Recent runs</h2><span class="soft">None yet.</span></section>`}`;
-  return html`<section class="card"><h2>Recent runs</h2><div class="scroll"><table>
-<thead><tr><th>Outcome</th><th>Job</th><th>Due</th><th class="wide">Trigger</th><th class="wide">Took</th></tr></thead>
-<tbody>${recent.map((run) => recentRow(run, now))}</tbody></table></div></section>`;
+function recentCard({ recent, now, jobs }: PageData): Html | undefined {
+  if (recent.length === 0) return jobs === 0 ? undefined : card('Recent runs', soft('None yet.'));
+  const head = markup`<tr><th>Outcome</th><th>Job</th><th>Due</th><th class="wide">Trigger</th><th class="wide">Took</th></tr>`;
+  const rows = recent.map((run) => recentRow(run, now));
+  return card(
+    'Recent runs',
+    markup`<div class="scroll"><table><thead>${head}</thead><tbody>${rows}</tbody></table></div>`,
+  );
 }
 
 const TONE: Readonly<Record<string, string>> = {
-  succeeded: 'good', failed: 'bad', lost: 'bad', partially_failed: 'warn', missed: 'warn', skipped: 'calm', cancelled: 'calm',
+  succeeded: 'good',
+  failed: 'bad',
+  lost: 'bad',
+  partially_failed: 'warn',
+  missed: 'warn',
 };
 
 function recentRow(run: RunView, now: number): Html {
   const outcome = run.outcome ?? (run.phase === 'active' ? 'running' : run.phase);
+  const many = run.count > 1 ? markup` <small>× ${run.count_exact ? '' : '≥ '}${run.count}</small>` : undefined;
+  const why = run.reason === '' ? undefined : markup` <small>${run.reason.replaceAll('_', ' ')}</small>`;
+  return markup`<tr><td><span class="${TONE[outcome] ?? 'calm'}">${outcome.replaceAll('_', ' ')}</span>${why}${many}</td>
+<td class="name">${run.job}</td><td title="${run.scheduled_at}">${when(instantMs(run.scheduled_at), now)}</td>
+<td class="wide">${run.trigger}</td><td class="wide">${took(run)}</td></tr>`;
+}
+
+function took(run: RunView): string {
   const last = run.executions.at(-1);
-  const took = last?.started_at != null && last.finished_at !== null ? passed(instantMs(last.finished_at) - instantMs(last.started_at)) : '–';
-  const many = run.count > 1 ? html` <small>× ${run.count_exact ? '' : '≥ '}${run.count}</small>` : undefined;
-  const why = run.reason === '' ? undefined : html` <small>${run.reason.replaceAll('_', ' ')}</small>`;
-  return html`<tr><td><span class="${TONE[outcome] ?? 'calm'}">${outcome.replaceAll('_', ' ')}</span>${why}${many}</td><td class="name">${run.job}</td><td title="${run.scheduled_at}">${when(instantMs(run.scheduled_at), now)}</td><td class="wide">${run.trigger}</td><td class="wide">${took}</td></tr>`;
+  if (last === undefined || last.started_at === null || last.finished_at === null) return '–';
+  return passed(instantMs(last.finished_at) - instantMs(last.started_at));
 }
 
 /** A span of time, to the digit a person cares about. */
@@ -97,7 +135,9 @@ function passed(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
   if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
   const unit = ms < 3_600_000 ? 1_000 : 60_000;
-  return formatDuration(Math.round(ms / unit) * unit).replaceAll(/([a-z])(?=\d)/g, '$1 ');
+  return formatDuration(Math.round(ms / unit) * unit)
+    .replaceAll(/(\d)([a-z]+)/g, '$1 $2 ')
+    .trimEnd();
 }
 
 function when(at: number, now: number): string {
@@ -106,14 +146,20 @@ function when(at: number, now: number): string {
   return away > 0 ? `in ${passed(away)}` : `${passed(-away)} ago`;
 }
 
-function firstJob({ address }: PageData, open: boolean): Html {
-  const command = `curl -X POST ${address}/v1/jobs -d '{
+function firstJob(data: PageData): Html {
+  return card('Create a first job', markup`Paste this into a terminal:${command(data)}`);
+}
+
+function anotherJob(data: PageData): Html {
+  return markup`<section class="card"><details><summary>Create another job</summary>${command(data)}</details></section>`;
+}
+
+function command({ address }: PageData): Html {
+  const text = `curl -X POST ${address}/v1/jobs -d '{
   "name": "hello",
   "schedule": "@every 10s",
   "executor": "shell",
   "executor_config": {"command": "echo hello from belfry"}
 }'`;
-  const body = html`<pre id="first">${command}</pre><button type="button" data-copy="first">Copy</button>`;
-  if (open) return html`<section class="card"><h2>Create a first job</h2>Paste this into a terminal:${body}</section>`;
-  return html`<section class="card"><details><summary>Create another job</summary>${body}</details></section>`;
+  return markup`<pre id="command">${text}</pre><button type="button" data-copy="command">Copy</button>`;
 }

@@ -16,13 +16,24 @@ export function uiRoutes(services: Services, clock: Clock): Route[] {
     {
       method: 'GET',
       path: '/',
-      schema: { summary: 'To the pages, for browsers', tag: 'node', responses: { 303: { description: 'To /ui/.' }, 404: { description: 'HTML is not wanted.', type: 'text/plain' } } },
+      schema: {
+        summary: 'To the pages, for browsers',
+        tag: 'node',
+        responses: {
+          303: { description: 'To /ui/.' },
+          404: { description: 'HTML is not wanted.', type: 'text/plain' },
+        },
+      },
       handler: (request, reply) => toPages(request, reply),
     },
     {
       method: 'GET',
       path: '/ui/',
-      schema: { summary: 'The status page', tag: 'node', responses: { 200: { description: 'HTML.', type: 'text/html' } } },
+      schema: {
+        summary: 'The status page',
+        tag: 'node',
+        responses: { 200: { description: 'HTML.', type: 'text/html' } },
+      },
       handler: (request, reply) => sendPage(services, clock, request, reply),
     },
   ];
@@ -36,9 +47,23 @@ function toPages(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return reply.code(303).header('location', '/ui/').send('');
 }
 
-async function sendPage(services: Services, clock: Clock, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function sendPage(
+  services: Services,
+  clock: Clock,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const { node, jobs, runs } = services;
-  const none = { sort: 'name', descending: false, start: 0, end: 0, q: null, status: null, disabled: null, metadata: {} } as const;
+  const none = {
+    sort: 'name',
+    descending: false,
+    start: 0,
+    end: 0,
+    q: null,
+    status: null,
+    disabled: null,
+    metadata: {},
+  } as const;
   const [list, running, recent, upcoming, paused] = await Promise.all([
     jobs.list(none),
     runs.busy(),
@@ -48,10 +73,24 @@ async function sendPage(services: Services, clock: Clock, request: FastifyReques
   ]);
   const { name, version } = node;
   const page = statusPage({
-    node: name, version, ...node.health(), address: addressOf(services, request),
-    paused, jobs: list.total, running, recent: recent.runs, upcoming, now: clock.now(),
+    node: name,
+    version,
+    ...node.health(),
+    address: addressOf(services, request),
+    paused,
+    jobs: list.total,
+    running,
+    recent: recent.runs,
+    upcoming,
+    now: clock.now(),
   });
-  return reply.headers({ 'content-type': 'text/html; charset=utf-8', 'content-security-policy': POLICY, 'x-frame-options': 'DENY' }).send(page);
+  return reply
+    .headers({
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': POLICY,
+      'x-frame-options': 'DENY',
+    })
+    .send(page);
 }
 
 /** As the visitor reached it; the Host header was checked. */

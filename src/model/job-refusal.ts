@@ -24,7 +24,8 @@ export function decodeRefusal(error: z.ZodError, body: unknown): JobRefusal {
   const path = first?.path ?? [];
   const field = path.map(String).join('.');
   let value: unknown = body;
-  for (const step of path) value = typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[step] : undefined;
+  for (const step of path)
+    value = typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[step] : undefined;
   const { message, remedy } = describeIssue(first, value);
   const stray = first?.code === 'unrecognized_keys' ? nearestKey(path[0], first.keys[0]) : undefined;
   return refuse('decode', field, message, stray ?? remedy);
@@ -37,11 +38,20 @@ function describeIssue(issue: z.core.$ZodIssue | undefined, value: unknown): { m
         return { message: `expected a string, got ${kindOf(value)}`, remedy: 'write the value in double quotes' };
       }
       if (typeof value === 'number') {
-        return { message: `expected ${article(issue.expected)}, got ${value}`, remedy: `write a whole number up to ${Number.MAX_SAFE_INTEGER}` };
+        return {
+          message: `expected ${article(issue.expected)}, got ${value}`,
+          remedy: `write a whole number up to ${Number.MAX_SAFE_INTEGER}`,
+        };
       }
-      return { message: `expected ${article(issue.expected)}, got ${kindOf(value)}`, remedy: `give ${article(issue.expected)}, or leave it out` };
+      return {
+        message: `expected ${article(issue.expected)}, got ${kindOf(value)}`,
+        remedy: `give ${article(issue.expected)}, or leave it out`,
+      };
     case 'too_small':
-      return { message: `must be at least ${issue.minimum}, got ${shown(value)}`, remedy: `give ${issue.minimum} or more` };
+      return {
+        message: `must be at least ${issue.minimum}, got ${shown(value)}`,
+        remedy: `give ${issue.minimum} or more`,
+      };
     case 'too_big':
       return issue.origin === 'string'
         ? { message: `is longer than ${issue.maximum} characters`, remedy: 'shorten it' }
@@ -49,7 +59,13 @@ function describeIssue(issue: z.core.$ZodIssue | undefined, value: unknown): { m
     case 'invalid_value':
       return { message: `must be one of ${issue.values.map(String).join(', ')}`, remedy: `got ${shown(value)}` };
     case 'unrecognized_keys':
-      return { message: `has no field ${issue.keys.slice(0, 5).map((key) => JSON.stringify(key.slice(0, 60))).join(', ')}`, remedy: 'remove it' };
+      return {
+        message: `has no field ${issue.keys
+          .slice(0, 5)
+          .map((key) => JSON.stringify(key.slice(0, 60)))
+          .join(', ')}`,
+        remedy: 'remove it',
+      };
     case 'invalid_union':
       return { message: 'is neither the name of a calendar nor a calendar', remedy: 'see docs/api.md, "Calendars"' };
     default:
@@ -71,7 +87,8 @@ function nearestKey(field: PropertyKey | undefined, key: string | undefined): st
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : `${article(typeof value)}${typeof value === 'string' ? '' : ` (${String(value)})`}`;
+  if (typeof value === 'number' || typeof value === 'boolean') return `a ${typeof value} (${value})`;
+  return article(typeof value);
 }
 
 function article(kind: string): string {
@@ -83,4 +100,3 @@ function article(kind: string): string {
 export function shown(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : kindOf(value);
 }
-

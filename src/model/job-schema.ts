@@ -75,8 +75,14 @@ const dkronFields = {
 
 /** What Belfry adds. */
 const additions = {
-  targets: z.enum(['one', 'all']).nullish().describe('How many nodes; absent: one without tags, every match with tags.'),
-  guarantee: z.enum(['at-most-once', 'at-least-once']).nullish().describe('What happens to a run whose end a crash hides.'),
+  targets: z
+    .enum(['one', 'all'])
+    .nullish()
+    .describe('How many nodes; absent: one without tags, every match with tags.'),
+  guarantee: z
+    .enum(['at-most-once', 'at-least-once'])
+    .nullish()
+    .describe('What happens to a run whose end a crash hides.'),
   misfire: Misfire.nullish().describe('What happens to occurrences that are late.'),
   dst: DstPolicy.nullish().describe('What happens when clocks change.'),
   jitter: DurationText.nullish().describe('Spread starts by up to this much, only ever later.'),

@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JOB_LIMITS, definitionOf, jobView, parseJobInput } from './job.ts';
 
-const STATE = { successCount: 0, errorCount: 0, lastSuccessAt: null, lastErrorAt: null, status: '', nextAt: null, dependentJobs: [] };
+const STATE = {
+  successCount: 0,
+  errorCount: 0,
+  lastSuccessAt: null,
+  lastErrorAt: null,
+  status: '',
+  nextAt: null,
+  dependentJobs: [],
+};
 
 function parsed(body: unknown) {
   const result = parseJobInput(body);
@@ -12,8 +20,24 @@ function parsed(body: unknown) {
 
 describe('parseJobInput', () => {
   test('fills what is absent or null, as Go does', () => {
-    const { job } = parsed({ name: 'a', schedule: '@manually', tags: null, retries: null, disabled: null, concurrency: null, metadata: { k: null } });
-    expect(job).toMatchObject({ tags: {}, retries: 0, disabled: false, concurrency: 'allow', metadata: { k: '' }, executor: '', targets: null });
+    const { job } = parsed({
+      name: 'a',
+      schedule: '@manually',
+      tags: null,
+      retries: null,
+      disabled: null,
+      concurrency: null,
+      metadata: { k: null },
+    });
+    expect(job).toMatchObject({
+      tags: {},
+      retries: 0,
+      disabled: false,
+      concurrency: 'allow',
+      metadata: { k: '' },
+      executor: '',
+      targets: null,
+    });
     expect(parsed({ name: 'a', schedule: '@manually', concurrency: '' }).job.concurrency).toBe('allow');
   });
 
@@ -27,10 +51,15 @@ describe('parseJobInput', () => {
     const { unknownFields } = parsed(JSON.parse('{"name":"a","schedule":"@manually","__proto__":{"disabled":true}}'));
     expect(unknownFields).toEqual(['__proto__']);
     for (const map of ['tags', 'metadata', 'executor_config', 'processors']) {
-      const body = JSON.parse(`{"name":"a","schedule":"@manually","${map}":{"__proto__":${map === 'processors' ? '{}' : '"x"'}}}`) as unknown;
+      const body = JSON.parse(
+        `{"name":"a","schedule":"@manually","${map}":{"__proto__":${map === 'processors' ? '{}' : '"x"'}}}`,
+      ) as unknown;
       expect(parseJobInput(body)).toMatchObject({ ok: false, stage: 'decode', field: map });
     }
-    expect(parseJobInput(JSON.parse('{"processors":{"log":{"__proto__":"x"}}}'))).toMatchObject({ ok: false, field: 'processors.log' });
+    expect(parseJobInput(JSON.parse('{"processors":{"log":{"__proto__":"x"}}}'))).toMatchObject({
+      ok: false,
+      field: 'processors.log',
+    });
     expect(({} as Record<string, unknown>)['disabled']).toBeUndefined();
   });
 
@@ -82,9 +111,15 @@ describe('parseJobInput', () => {
     ['neither schedule nor parent', { name: 'a' }, 'schedule is empty'],
     ['a long schedule', { name: 'a', schedule: '*'.repeat(100_000) }, 'schedule is longer than 2000 characters'],
     ['concurrency', { name: 'a', schedule: '@manually', concurrency: 'forbit' }, 'concurrency must be one of'],
-    ['shell timeout', { name: 'a', schedule: '@manually', executor: 'shell', executor_config: { timeout: 'soon' } }, '"soon" is not a duration'],
+    [
+      'shell timeout',
+      { name: 'a', schedule: '@manually', executor: 'shell', executor_config: { timeout: 'soon' } },
+      '"soon" is not a duration',
+    ],
     ...['0', '-5', '1PB', 'lots', '1.5', ' '].map((memory): [string, Record<string, unknown>, string] => [
-      `memory ${memory}`, { name: 'a', schedule: '@manually', executor: 'shell', executor_config: { mem_limit: memory } }, 'is not an amount of memory',
+      `memory ${memory}`,
+      { name: 'a', schedule: '@manually', executor: 'shell', executor_config: { mem_limit: memory } },
+      'is not an amount of memory',
     ]),
   ])('%s does not hold', (_what, body, message) => {
     const result = parseJobInput(body);
@@ -93,12 +128,20 @@ describe('parseJobInput', () => {
   });
 
   test('the first fault in Dkron’s order is told', () => {
-    const all = { name: 'A b', parent_job: 'A b', concurrency: 'x', executor: 'shell', executor_config: { timeout: 'x' } };
+    const all = {
+      name: 'A b',
+      parent_job: 'A b',
+      concurrency: 'x',
+      executor: 'shell',
+      executor_config: { timeout: 'x' },
+    };
     expect(parseJobInput(all)).toMatchObject({ field: 'name' });
     expect(parseJobInput({ ...all, name: 'a', parent_job: 'a' })).toMatchObject({ field: 'parent_job' });
     expect(parseJobInput({ ...all, name: 'a', parent_job: '' })).toMatchObject({ field: 'schedule' });
     expect(parseJobInput({ ...all, name: 'a', parent_job: 'p' })).toMatchObject({ field: 'concurrency' });
-    expect(parseJobInput({ ...all, name: 'a', parent_job: 'p', concurrency: '' })).toMatchObject({ field: 'executor_config.timeout' });
+    expect(parseJobInput({ ...all, name: 'a', parent_job: 'p', concurrency: '' })).toMatchObject({
+      field: 'executor_config.timeout',
+    });
   });
 
   test.each(['ñandú-2', 'é', 'straße', 'a_b-c0', 'ªº'.slice(0, 0) + 'z'.repeat(240)])('%s is a name', (name) => {
@@ -110,14 +153,45 @@ describe('parseJobInput', () => {
   });
 
   test('counters of a backup come along', () => {
-    const { job } = parsed({ name: 'a', schedule: '@manually', success_count: 7, error_count: -1, last_success: '2026-01-01T00:00:00.5Z', last_error: null, status: 'odd' });
-    expect(job.counters).toEqual({ successCount: 7, errorCount: 0, lastSuccessAt: Date.parse('2026-01-01T00:00:00.5Z'), lastErrorAt: null, status: '' });
+    const { job } = parsed({
+      name: 'a',
+      schedule: '@manually',
+      success_count: 7,
+      error_count: -1,
+      last_success: '2026-01-01T00:00:00.5Z',
+      last_error: null,
+      status: 'odd',
+    });
+    expect(job.counters).toEqual({
+      successCount: 7,
+      errorCount: 0,
+      lastSuccessAt: Date.parse('2026-01-01T00:00:00.5Z'),
+      lastErrorAt: null,
+      status: '',
+    });
   });
 
   test('anything at all: an answer, never an exception', () => {
     const value = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.string());
-    const fields = ['name', 'schedule', 'tags', 'retries', 'processors', 'calendars', 'misfire', 'retry', 'starts_at', 'executor_config'];
-    fc.assert(fc.property(fc.dictionary(fc.oneof(fc.constantFrom(...fields), fc.string()), value), (body) => typeof parseJobInput(body).ok === 'boolean'), { numRuns: 2000 });
+    const fields = [
+      'name',
+      'schedule',
+      'tags',
+      'retries',
+      'processors',
+      'calendars',
+      'misfire',
+      'retry',
+      'starts_at',
+      'executor_config',
+    ];
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.oneof(fc.constantFrom(...fields), fc.string()), value),
+        (body) => typeof parseJobInput(body).ok === 'boolean',
+      ),
+      { numRuns: 2000 },
+    );
   });
 });
 
@@ -134,12 +208,27 @@ describe('jobView', () => {
 
   test('what is read can be posted again and means the same', () => {
     const body = {
-      name: 'a', schedule: '@every 1m', targets: 'all', guarantee: 'at-least-once', misfire: { policy: 'all', max: 5 }, dst: { gap: 'skip' }, jitter: '5m',
-      calendars: ['xmas', { dates: ['12-25'] }], timeout: '1h', kill_grace: '1s', start_deadline: '2m', retry: { delay: '5s' }, run_if_past: true,
+      name: 'a',
+      schedule: '@every 1m',
+      targets: 'all',
+      guarantee: 'at-least-once',
+      misfire: { policy: 'all', max: 5 },
+      dst: { gap: 'skip' },
+      jitter: '5m',
+      calendars: ['xmas', { dates: ['12-25'] }],
+      timeout: '1h',
+      kill_grace: '1s',
+      start_deadline: '2m',
+      retry: { delay: '5s' },
+      run_if_past: true,
     };
     const { job } = parsed(body);
     const view = JSON.parse(JSON.stringify(jobView(definitionOf(job), STATE))) as Record<string, unknown>;
-    expect(view).toMatchObject({ targets: 'all', misfire: { grace: '60s', policy: 'all', max: 5 }, retry: { delay: '5s', factor: 2 } });
+    expect(view).toMatchObject({
+      targets: 'all',
+      misfire: { grace: '60s', policy: 'all', max: 5 },
+      retry: { delay: '5s', factor: 2 },
+    });
     expect(definitionOf(parsed(view).job)).toEqual(definitionOf(job));
   });
 });

@@ -11,11 +11,11 @@ import { validateJob } from './job-validate.ts';
 import { ZERO_TIME, canonicalNullableTime, instantMs } from './time.ts';
 
 export { JOB_LIMITS, calendarInputSchema, definitionOf, jobInputSchema } from './job-schema.ts';
-export type { CalendarInput, Concurrency, JobCounters, JobDefinition, JobInput, Retry } from './job-schema.ts';
+export type { CalendarInput, Concurrency, JobDefinition, JobInput } from './job-schema.ts';
 export type { JobRefusal } from './job-refusal.ts';
 export { nameProblem } from './job-validate.ts';
 export { jobView } from './job-view.ts';
-export type { JobState, JobView } from './job-view.ts';
+export type { JobView } from './job-view.ts';
 
 export type ParsedJob = { ok: true; job: JobInput; unknownFields: string[] } | JobRefusal;
 
@@ -71,7 +71,12 @@ function decodeTimes(decoded: Decoded): { ok: true; times: Times } | JobRefusal 
     if (text === null || text === undefined) continue;
     const canonical = canonicalNullableTime(text);
     if (canonical === undefined) {
-      return refuse('decode', field, `${shown(text)} is not a time`, 'write RFC 3339, for example "2026-11-22T17:00:00Z", or null');
+      return refuse(
+        'decode',
+        field,
+        `${shown(text)} is not a time`,
+        'write RFC 3339, for example "2026-11-22T17:00:00Z", or null',
+      );
     }
     times[field] = canonical;
   }
@@ -88,7 +93,8 @@ function mapRefusal(fields: Record<string, unknown>): JobRefusal | undefined {
   let characters = 0;
   const maps: [string, unknown][] = MAPS.map((field) => [field, fields[field]]);
   const processors = fields['processors'];
-  for (const name of keysOf(processors)) maps.push([`processors.${name.slice(0, 60)}`, (processors as Record<string, unknown>)[name]]);
+  for (const name of keysOf(processors))
+    maps.push([`processors.${name.slice(0, 60)}`, (processors as Record<string, unknown>)[name]]);
   for (const [field, map] of maps) {
     const keys = keysOf(map);
     const wrong = keysRefusal(field, keys);
@@ -98,7 +104,12 @@ function mapRefusal(fields: Record<string, unknown>): JobRefusal | undefined {
       characters += key.length + (typeof value === 'string' ? value.length : 0);
     }
     if (characters > JOB_LIMITS.mapCharactersMax) {
-      return refuse('decode', field, 'makes the job too large', `keep all maps of a job under ${JOB_LIMITS.mapCharactersMax} characters`);
+      return refuse(
+        'decode',
+        field,
+        'makes the job too large',
+        `keep all maps of a job under ${JOB_LIMITS.mapCharactersMax} characters`,
+      );
     }
   }
   return undefined;
@@ -110,12 +121,18 @@ function keysRefusal(field: string, keys: readonly string[]): JobRefusal | undef
   }
   if (keys.includes('__proto__')) return refuse('decode', field, 'has a key "__proto__"', 'choose another key');
   if (keys.some((key) => key.length > JOB_LIMITS.mapKeyCharactersMax)) {
-    return refuse('decode', field, 'has a key that is too long', `use keys of at most ${JOB_LIMITS.mapKeyCharactersMax} characters`);
+    return refuse(
+      'decode',
+      field,
+      'has a key that is too long',
+      `use keys of at most ${JOB_LIMITS.mapKeyCharactersMax} characters`,
+    );
   }
   return undefined;
 }
 
-const keysOf = (map: unknown): string[] => (typeof map === 'object' && map !== null && !Array.isArray(map) ? Object.keys(map) : []);
+const keysOf = (map: unknown): string[] =>
+  typeof map === 'object' && map !== null && !Array.isArray(map) ? Object.keys(map) : [];
 
 function stringMap(map: Record<string, string | null> | null | undefined): StringRecord {
   const copy: StringRecord = {};
@@ -178,4 +195,3 @@ function countersOf(input: Decoded, times: Times): JobCounters {
 }
 
 const millis = (text: string | null): number | null => (text === null || text === ZERO_TIME ? null : instantMs(text));
-

@@ -41,6 +41,8 @@ export interface OptionText {
   readonly redact?: true;
   /** Other words for it as a file key or in the environment (Dkron's `tags` for `tag`). */
   readonly aliases?: readonly string[];
+  /** The value is the path of a file that must be readable at start. */
+  readonly readsFile?: true;
   /** What the default is when it depends on the machine. */
   readonly defaultText?: string;
 }

@@ -3,7 +3,8 @@
 /** Go's zero time: "not finished", "no next". */
 export const ZERO_TIME = '0001-01-01T00:00:00Z';
 
-const RFC3339 = /^\d{4}-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,18})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+const RFC3339 =
+  /^\d{4}-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,18})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 /** What an HTML datetime-local field gives; read as UTC. */
 const DATETIME_LOCAL = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d$/;
 

@@ -28,7 +28,7 @@ export class JobList {
   }
 
   async viewOf(row: JobRow): Promise<JobView> {
-    const [view] = await this.#views([row]);
+    const [view] = await this.viewsOf([row]);
     return view as JobView;
   }
 
@@ -40,7 +40,7 @@ export class JobList {
       const rows = new Map(
         (await this.#store.read<JobRow>(JOBS_BY_ID, [JSON.stringify(slice)])).map((row) => [row.id, row]),
       );
-      jobs.push(...(await this.#views(slice.flatMap((id) => rows.get(id) ?? []))));
+      jobs.push(...(await this.viewsOf(slice.flatMap((id) => rows.get(id) ?? []))));
       await this.#clock.yield();
     }
     return { total, jobs };
@@ -74,7 +74,8 @@ export class JobList {
     return { total, ids: fromEnd ? ids.reverse() : ids };
   }
 
-  async #views(rows: readonly JobRow[]): Promise<JobView[]> {
+  /** Views of these rows, in their order. */
+  async viewsOf(rows: readonly JobRow[]): Promise<JobView[]> {
     const children = await this.#children(rows);
     return rows.map((row) =>
       jobView(JSON.parse(row.definition) as JobDefinition, {

@@ -119,7 +119,7 @@ function scheduleProblem(
   if (parsed.ok) return undefined;
   const { field, message, position, suggestion } = parsed.error;
   const remedy = suggestion === undefined ? undefined : `did you mean ${JSON.stringify(suggestion)}?`;
-  return new AppError('invalid', `job validation failed: ${field}: ${message} (at character ${position})`, {
+  return new AppError('invalid', `${message} (at character ${position})`, {
     field,
     ...(remedy === undefined ? {} : { remedy }),
   });
@@ -130,7 +130,7 @@ function calendarProblem(definition: JobDefinition, context: CompileContext): Ap
     (entry) => typeof entry === 'string' && context.calendar(entry) === undefined,
   );
   if (missing === undefined) return undefined;
-  return new AppError('invalid', `job validation failed: calendars: no calendar named ${JSON.stringify(missing)}`, {
+  return new AppError('invalid', `no calendar named ${JSON.stringify(missing)}`, {
     field: 'calendars',
     remedy: 'PUT /v1/calendars/NAME creates it; GET /v1/calendars lists them',
   });

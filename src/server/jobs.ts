@@ -50,19 +50,28 @@ interface Put {
   readonly restore: boolean;
 }
 
-/** Creates and updates that share one commit. */
-const PUT_BATCH_MAX = 256;
+interface Delete {
+  readonly name: string;
+  readonly running: 'detach' | 'kill';
+}
+
+/** Creates and updates, or deletes, that share one commit. */
+const BATCH_MAX = 256;
 
 export class Jobs {
   readonly #m: JobsModules;
   readonly #list: JobList;
   readonly #puts: Batcher<Put, JobView | AppError>;
+  readonly #deletes: Batcher<Delete, JobView | AppError>;
   #count = 0;
 
   constructor(modules: JobsModules) {
     this.#m = modules;
     this.#list = new JobList({ store: modules.store, clock: modules.clock, count: () => this.#count });
-    this.#puts = new Batcher((puts) => modules.lock.run(() => this.#putAll(puts)), PUT_BATCH_MAX);
+    const { lock, clock } = modules;
+    const gather = () => clock.yield();
+    this.#puts = new Batcher((puts) => lock.run(() => this.#putAll(puts)), BATCH_MAX, gather);
+    this.#deletes = new Batcher((deletes) => lock.run(() => this.#deleteAll(deletes)), BATCH_MAX, gather);
   }
 
   async load(): Promise<void> {
@@ -95,17 +104,9 @@ export class Jobs {
   }
 
   async delete(name: string, running: 'detach' | 'kill'): Promise<JobView> {
-    return this.#m.lock.run(async () => {
-      const row = await this.#row(name);
-      const view = await this.#list.viewOf(row);
-      if (view.dependent_jobs !== null) {
-        throw new AppError('has_dependents', `job ${name} is the parent of ${view.dependent_jobs.join(', ')}`, {
-          remedy: 'delete or move its dependents first',
-        });
-      }
-      await this.#deleteLocked(row, running);
-      return view;
-    });
+    const result = await this.#deletes.add({ name, running });
+    if (result instanceof AppError) throw result;
+    return result;
   }
 
   toggle(name: string): Promise<JobView> {
@@ -231,18 +232,28 @@ export class Jobs {
     const written = await store.write(statements).catch((error: unknown) => this.#handBack(withdrawn, error));
     if (written.kind === 'full') return this.#handBack(withdrawn, null);
     const after = new Map((await store.read<JobRow>(JOBS_BY_NAME, [names])).map((row) => [row.name, row]));
-    return Promise.all(
-      plans.map(async (plan, index) => {
-        if (plan instanceof AppError) return plan;
-        const row = after.get(plan.write.name);
-        const applied = written.repeated
-          ? row?.version === plan.write.version + 1
-          : (written.results[places[index] as number]?.rows.length ?? 0) > 0;
-        if (!applied || row === undefined) return parentProblem(puts[index] as Put);
-        this.#applyPut(plan, row, rows.get(row.name));
-        return this.#list.viewOf(row);
-      }),
-    );
+    const views = await this.#viewsByName([...after.values()]);
+    const answers = plans.map((plan, index) => {
+      if (plan instanceof AppError) return plan;
+      const row = after.get(plan.write.name);
+      const applied = written.repeated
+        ? row?.version === plan.write.version + 1
+        : (written.results[places[index] as number]?.rows.length ?? 0) > 0;
+      if (!applied || row === undefined) return this.#parentProblem(puts[index] as Put);
+      this.#applyPut(plan, row, rows.get(row.name));
+      return views.get(row.name) as JobView;
+    });
+    return Promise.all(answers);
+  }
+
+  /** Refused by the store's own look at the parent: it is missing, or it descends from the job. */
+  async #parentProblem({ input }: Put): Promise<AppError> {
+    const parent = await this.#m.store.read<JobRow>(JOBS_BY_NAME, [JSON.stringify([input.parent_job])]);
+    if (parent.length === 0) return parentMissing(input);
+    return new AppError('invalid', `${JSON.stringify(input.parent_job)} depends on ${input.name} itself`, {
+      field: 'parent_job',
+      remedy: 'name a job that does not run after this one',
+    });
   }
 
   #applyPut(plan: { write: JobWrite; definition: JobDefinition }, row: JobRow, before: JobRow | undefined): void {
@@ -286,23 +297,52 @@ export class Jobs {
     throw diskFull();
   }
 
-  async #deleteLocked(row: JobRow, running: 'detach' | 'kill'): Promise<void> {
-    const { store, definitions, live, scheduler } = this.#m;
+  async #viewsByName(rows: readonly JobRow[]): Promise<Map<string, JobView>> {
+    return new Map((await this.#list.viewsOf(rows)).map((view) => [view.name, view]));
+  }
+
+  /** One commit for all; a job named twice is gone for the second. */
+  async #deleteAll(deletes: readonly Delete[]): Promise<(JobView | AppError)[]> {
+    const { store, scheduler, clock } = this.#m;
+    const names = JSON.stringify(deletes.map(({ name }) => name));
+    const rows = new Map((await store.read<JobRow>(JOBS_BY_NAME, [names])).map((row) => [row.name, row]));
+    const views = await this.#viewsByName([...rows.values()]);
+    const going: { row: JobRow; running: Delete['running'] }[] = [];
+    const results = deletes.map(({ name, running }) => {
+      const row = rows.get(name);
+      const view = views.get(name);
+      if (row === undefined || view === undefined) return notFound(name);
+      if (view.dependent_jobs !== null) return hasDependents(name, view.dependent_jobs);
+      rows.delete(name);
+      going.push({ row, running });
+      return view;
+    });
+    if (going.length === 0) return results;
+    const now = clock.now();
+    await scheduler.settle(
+      going.map(({ row }) => row.id),
+      now,
+    );
     const withdrawn: LiveRun[] = [];
-    const now = this.#m.clock.now();
-    await scheduler.settle([row.id], now);
-    const statements = [
+    const statements = going.flatMap(({ row }) => [
       ...deleteJob(row.id, codeOf(REASONS, 'job_deleted'), now),
       ...this.#withdraw(row.id, 'job_deleted', withdrawn),
-    ];
+    ]);
     const written = await store.write(statements).catch((error: unknown) => this.#handBack(withdrawn, error));
     if (written.kind === 'full') this.#handBack(withdrawn, null);
+    const taken = new Set(withdrawn);
+    for (const { row, running } of going) this.#applyDelete(row, running, taken);
+    return results;
+  }
+
+  #applyDelete(row: JobRow, running: Delete['running'], withdrawn: ReadonlySet<LiveRun>): void {
+    const { definitions, live, scheduler } = this.#m;
     scheduler.put(row.id, null, 0);
     definitions.forget(row.id);
     definitions.setParent(row.id, '');
     this.#count--;
     for (const run of live.ofJob(row.id)) {
-      if (run.phase !== 'active' || withdrawn.includes(run)) live.remove(run);
+      if (run.phase !== 'active' || withdrawn.has(run)) live.remove(run);
       else if (running === 'kill') this.#m.stop(run, 'job_deleted');
       // A detached run's result is recorded; no further attempt follows it.
       else run.stopping ??= 'job_deleted';
@@ -353,10 +393,16 @@ function notFound(name: string): AppError {
   return new AppError('not_found', `no job named ${JSON.stringify(name)}`, { remedy: 'GET /v1/jobs lists them' });
 }
 
-function parentProblem({ input }: Put): AppError {
+function hasDependents(name: string, dependents: readonly string[]): AppError {
+  return new AppError('has_dependents', `job ${name} is the parent of ${dependents.join(', ')}`, {
+    remedy: 'delete or move its dependents first',
+  });
+}
+
+function parentMissing(input: JobInput): AppError {
   return new AppError('parent_not_found', 'specified parent job not found', {
     field: 'parent_job',
-    remedy: `${JSON.stringify(input.parent_job)} must exist and must not be a dependent of ${input.name}`,
+    remedy: `${JSON.stringify(input.parent_job)} must exist`,
   });
 }
 

@@ -10,7 +10,11 @@ import { OUTCOMES, PHASES, REASONS, type Trigger, wordOf } from '../model/occurr
 import type { Statement, StatementResult } from '../store/database.ts';
 import {
   type Decision,
+  firstExecutions,
+  isPlain,
   launchStatements,
+  type NewOccurrence,
+  plainLaunches,
   promoteStatements,
   retryStatements,
   wakeStatements,
@@ -45,14 +49,20 @@ export interface Launched {
 /** A batch in the making: intents' statements with the places where their decisions will be found. */
 export interface LaunchBatch {
   readonly statements: Statement[];
-  readonly places: {
-    intent: Intent;
-    group: number;
-    key: number;
-    index: number;
-    extendIndex: number;
-    delayed: boolean;
-  }[];
+  readonly places: Place[];
+}
+
+/** Where a batch's results tell what became of an intent. */
+interface Place {
+  readonly intent: Intent;
+  readonly group: number;
+  readonly key: number;
+  /** Its statement. */
+  index: number;
+  /** How many intents share that statement: only if it changed so many rows is it known what became of each. */
+  sharing: number;
+  readonly extendIndex: number;
+  readonly delayed: boolean;
 }
 
 /** What the launcher tells when a run must end or wait, without knowing who does it. */
@@ -105,7 +115,15 @@ export class Launcher {
   prepare(intents: readonly Intent[], before: Statement[] = []): LaunchBatch {
     const batch: LaunchBatch = { statements: before, places: [] };
     const now = this.#clock.now();
-    for (const intent of intents) this.#prepareOne(batch, intent, now);
+    const plain: { place: Place; occurrence: NewOccurrence }[] = [];
+    for (const intent of intents) {
+      if (intent.kind === 'new') this.#prepareNew(batch, intent, now, plain);
+      else this.#prepareKnown(batch, intent, now);
+    }
+    preparePlain(batch, plain);
+    const groups = batch.places.flatMap(({ intent, group }) => (intent.kind === 'new' ? group : []));
+    const [first] = groups;
+    if (first !== undefined) batch.statements.push(firstExecutions(first, groups.at(-1) as number, this.#node));
     return batch;
   }
 
@@ -124,10 +142,14 @@ export class Launcher {
     batch: LaunchBatch,
     written: { results: readonly StatementResult[]; repeated: boolean },
   ): Promise<readonly Launched[]> {
-    const read = written.repeated ? await this.#readDecisions(batch) : undefined;
+    const unclear = batch.places.some((place) => isUnclear(place, written.results));
+    const read = written.repeated || unclear ? await this.#readDecisions(batch) : undefined;
     const ready: LiveRun[] = [];
     const launched = batch.places.map((place) => {
-      const decision = read === undefined ? decisionAt(place, written.results) : (read.get(place.group) ?? null);
+      const decision =
+        read !== undefined && (written.repeated || isUnclear(place, written.results))
+          ? (read.get(place.group) ?? null)
+          : decisionAt(place, written.results);
       this.#applyOne(place, decision, ready);
       return { group: place.group, decision };
     });
@@ -140,29 +162,35 @@ export class Launcher {
     this.#lastSkipped.delete(jobId);
   }
 
-  #prepareOne(batch: LaunchBatch, intent: Intent, now: number): void {
-    const start = batch.statements.length;
-    if (intent.kind === 'new') {
-      const group = this.#identities.next();
-      // Only the first of its job in a batch may lengthen the row before it: another one may run in between.
-      const skipped = this.#lastSkipped.get(intent.job.id) ?? null;
-      const extend = skipped !== null && isFirstOfJob(batch, intent.job.id) ? skipped : null;
-      const occurrence = newOccurrence(intent, group, extend, now);
-      const { statements, decisionIndex } = launchStatements(occurrence, this.#node, now);
-      batch.statements.push(...statements);
-      const extendIndex =
-        statements.length > 1 && decisionIndex > 0 && intent.job.concurrency === 'forbid' ? start : -1;
-      batch.places.push({
-        intent,
-        group,
-        key: group,
-        index: start + decisionIndex,
-        extendIndex,
-        delayed: occurrence.delayed,
-      });
+  #prepareNew(
+    batch: LaunchBatch,
+    intent: Extract<Intent, { kind: 'new' }>,
+    now: number,
+    plain: { place: Place; occurrence: NewOccurrence }[],
+  ): void {
+    const group = this.#identities.next();
+    // Only the first of its job in a batch may lengthen the row before it: another one may run in between.
+    const skipped = this.#lastSkipped.get(intent.job.id) ?? null;
+    const extend = skipped !== null && isFirstOfJob(batch, intent.job.id) ? skipped : null;
+    const occurrence = newOccurrence(intent, group, extend, now);
+    const common = { intent, group, key: group, sharing: 1, delayed: occurrence.delayed };
+    if (isPlain(occurrence)) {
+      const place: Place = { ...common, index: -1, extendIndex: -1 };
+      batch.places.push(place);
+      plain.push({ place, occurrence });
       return;
     }
+    const start = batch.statements.length;
+    const statements = launchStatements(occurrence, now);
+    batch.statements.push(...statements);
+    const extendIndex = statements.length > 1 && intent.job.concurrency === 'forbid' ? start : -1;
+    batch.places.push({ ...common, index: batch.statements.length - 1, extendIndex });
+  }
+
+  #prepareKnown(batch: LaunchBatch, intent: Exclude<Intent, { kind: 'new' }>, now: number): void {
     const { run } = intent;
+    const start = batch.statements.length;
+    const common = { intent, group: run.group, sharing: 1, extendIndex: -1, delayed: false };
     if (intent.kind === 'wake') {
       const { statements, decisionIndex } = wakeStatements(
         { group: run.group, jobId: run.job.id, concurrency: run.job.concurrency },
@@ -170,14 +198,7 @@ export class Launcher {
         now,
       );
       batch.statements.push(...statements);
-      batch.places.push({
-        intent,
-        group: run.group,
-        key: run.key,
-        index: start + decisionIndex,
-        extendIndex: -1,
-        delayed: false,
-      });
+      batch.places.push({ ...common, key: run.key, index: start + decisionIndex });
       return;
     }
     const key = intent.kind === 'retry' ? this.#identities.next() : run.group;
@@ -187,10 +208,10 @@ export class Launcher {
         ? retryStatements({ key, group: run.group, attempt: run.attempt + 1, relaunch, node: this.#node })
         : promoteStatements(run.group, this.#node)),
     );
-    batch.places.push({ intent, group: run.group, key, index: start, extendIndex: -1, delayed: false });
+    batch.places.push({ ...common, key, index: start });
   }
 
-  #applyOne(place: LaunchBatch['places'][number], decision: Decision | null, ready: LiveRun[]): void {
+  #applyOne(place: Place, decision: Decision | null, ready: LiveRun[]): void {
     const { intent } = place;
     switch (intent.kind) {
       case 'new':
@@ -288,7 +309,25 @@ function isFirstOfJob(batch: LaunchBatch, jobId: number): boolean {
   return !batch.places.some(({ intent }) => intent.kind === 'new' && intent.job.id === jobId);
 }
 
-function decisionAt(place: LaunchBatch['places'][number], results: readonly StatementResult[]): Decision | null {
+/** The plain ones of a batch, many to a statement. */
+function preparePlain(batch: LaunchBatch, plain: readonly { place: Place; occurrence: NewOccurrence }[]): void {
+  let at = 0;
+  for (const { statement, count } of plainLaunches(plain.map(({ occurrence }) => occurrence))) {
+    for (const { place } of plain.slice(at, at + count)) {
+      place.index = batch.statements.length;
+      place.sharing = count;
+    }
+    batch.statements.push(statement);
+    at += count;
+  }
+}
+
+/** Some of those that share the statement did not come into being, and only the store knows which. */
+function isUnclear(place: Place, results: readonly StatementResult[]): boolean {
+  return place.sharing > 1 && (results[place.index]?.changes ?? 0) < place.sharing;
+}
+
+function decisionAt(place: Place, results: readonly StatementResult[]): Decision | null {
   const result = results[place.index];
   if (result === undefined) throw new Error('the batch has fewer results than statements');
   const row = result.rows[0] as { phase: number; outcome: number; reason: number } | undefined;

@@ -34,6 +34,8 @@ export type LeaderWrite =
   | { readonly kind: 'full' };
 
 const BACKOFF_MS = [5, 50, 250, 1_000, 2_000] as const;
+/** Reads are repeated this often, for 1.3 s in all; writes until their end is known. */
+const READ_REPEATS = 4;
 
 export class LeaderStore {
   readonly epoch: number;
@@ -48,9 +50,23 @@ export class LeaderStore {
     this.#emit = modules.emit;
   }
 
-  /** Reads what is committed; nothing acknowledged before the call is missing. */
-  read<T = Row>(sql: string, params: readonly SqlValue[] = [], consistency: Consistency = 'leader'): Promise<T[]> {
-    return this.#database.read(consistency, sql, params) as Promise<T[]>;
+  /**
+   * Reads what is committed; nothing acknowledged before the call is missing. A store that does not answer is asked again a few times:
+   * a leader that cannot read after its own commit would have to end.
+   */
+  async read<T = Row>(
+    sql: string,
+    params: readonly SqlValue[] = [],
+    consistency: Consistency = 'leader',
+  ): Promise<T[]> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return (await this.#database.read(consistency, sql, params)) as T[];
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'unavailable' || attempt >= READ_REPEATS) throw error;
+        await this.#backOff('read', attempt, error);
+      }
+    }
   }
 
   /** One fenced batch. Throws FencedError, AppError('damaged'), or a broken guard as an invariant. */
@@ -68,12 +84,15 @@ export class LeaderStore {
             commitMs: this.#clock.monotonic() - started,
           };
         case 'full':
-          return { kind: 'full' };
+          if (attempt === 0) return { kind: 'full' };
+          // An earlier try may have been applied: that nothing was is not known.
+          await this.#backOff('write', attempt, new Error('the disk is full'), signal);
+          break;
         case 'refused':
           if (outcome.guard === 'fence') throw new FencedError();
           throw new Error(`a leader batch broke the rule ${outcome.guard}`);
         case 'unknown':
-          await this.#backOff(attempt, outcome.cause, signal);
+          await this.#backOff('write', attempt, outcome.cause, signal);
       }
     }
   }
@@ -85,11 +104,11 @@ export class LeaderStore {
     return written;
   }
 
-  async #backOff(attempt: number, cause: unknown, signal: AbortSignal | undefined): Promise<void> {
+  async #backOff(what: 'read' | 'write', attempt: number, cause: unknown, signal?: AbortSignal): Promise<void> {
     const delayMs = BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] as number;
     this.#emit({
       kind: 'store_trouble',
-      what: 'write',
+      what,
       outcome: cause instanceof Error ? cause.message : 'unknown',
       delayMs,
     });

@@ -194,7 +194,10 @@ export class Leader {
       const run = this.live.byKey(key);
       if (run === undefined) continue;
       this.#dispatcher.takeBack(run);
-      if (run.stopping !== null) this.#stopSoon(run, run.stopping);
+      if (run.stopping === null) continue;
+      // Withdrawn in the same breath: once it waits, it could be handed over again.
+      this.#dispatcher.withdraw(run);
+      void this.#results.endWaitingSoon([run], 'cancelled', run.stopping).catch(this.#modules.fail);
     }
   }
 

@@ -182,7 +182,9 @@ export class Results {
   #nextStep({ run, ended }: Result): NextStep {
     if (run.stopping !== null) return { kind: 'final', outcome: ended.outcome, reason: ended.reason };
     const history = { attempt: run.attempt, relaunches: run.relaunches };
-    return afterAttempt(ended, history, run.job.lifecycle, this.#m.random.float());
+    // Only a failure can be followed by a wait, and a random number costs as much as the rest of this.
+    const chance = ended.outcome === 'succeeded' ? 0 : this.#m.random.float();
+    return afterAttempt(ended, history, run.job.lifecycle, chance);
   }
 
   #finish({ run, ended, output }: Result, step: NextStep): Finish {

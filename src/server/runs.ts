@@ -192,15 +192,21 @@ export class Runs {
         },
       );
     }
-    const slice = await this.#m.readLog(wanted.key, from, limit);
-    const empty = {
-      from: 0,
-      totalBytes: wanted.output_bytes,
-      firstKeptByte: wanted.output_bytes,
-      bytes: new Uint8Array(),
-      chunks: [],
-    };
-    return { execution: executionId(wanted.key, wanted.node), slice: slice ?? empty };
+    const slice = (await this.#m.readLog(wanted.key, from, limit)) ?? (await this.#tailSlice(wanted, from, limit));
+    return { execution: executionId(wanted.key, wanted.node), slice };
+  }
+
+  /** Without files the tail is all there is: short output of http runs never had any, and those of old runs have gone. */
+  async #tailSlice({ key, output_bytes, finished_at_us }: ExecutionRow, from: number, limit: number): Promise<LogSlice> {
+    const [row] = await this.#m.store.read<ExecutionRow>(EXECUTION_OF_KEY, [key]);
+    const tail = Buffer.from(row?.tail ?? '');
+    // What processors made of the output may be longer than the output was.
+    const totalBytes = Math.max(output_bytes, tail.length);
+    const firstKeptByte = totalBytes - tail.length;
+    const start = Math.min(Math.max(from, firstKeptByte), totalBytes);
+    const bytes = tail.subarray(start - firstKeptByte, start - firstKeptByte + limit);
+    const chunk = { stream: 'stdout', observedAtUs: finished_at_us ?? key, from: start, length: bytes.length, observedLate: true } as const;
+    return { from: start, totalBytes, firstKeptByte, bytes, chunks: bytes.length === 0 ? [] : [chunk] };
   }
 
   async #byOutcome(outcome: Outcome | null, page: readonly number[]): Promise<OccurrenceRow[][]> {

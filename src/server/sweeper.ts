@@ -50,6 +50,8 @@ const PAUSE_MS = 5;
 const IDLE_MS = 1_000;
 /** Jobs per second of the slow pass: 100,000 jobs are seen in under a quarter of an hour. */
 const PASS_JOBS = 128;
+/** Between two passes, so that a node with few jobs does not walk over them each second. */
+const REST_MS = 30_000;
 const VERSIONS_KEPT = 100;
 
 export class Sweeper {
@@ -58,6 +60,7 @@ export class Sweeper {
   /** Job → runs finished since it was last looked at. */
   readonly #finished = new Map<number, number>();
   #passAt = 0;
+  #restUntil = 0;
   #logBytes: number | undefined;
 
   constructor(options: RetentionOptions, modules: SweeperModules) {
@@ -93,11 +96,14 @@ export class Sweeper {
   }
 
   async #pass(scope: Scope): Promise<void> {
+    if (this.#m.clock.monotonic() < this.#restUntil) return;
     const jobs = await this.#m.store.read<{ id: number; version: number; deleted_at: number | null }>(JOB_PASS, [
       this.#passAt,
       PASS_JOBS,
     ]);
-    this.#passAt = jobs.at(-1)?.id ?? 0;
+    const ended = jobs.length < PASS_JOBS;
+    this.#passAt = ended ? 0 : (jobs.at(-1)?.id ?? 0);
+    if (ended) this.#restUntil = this.#m.clock.monotonic() + REST_MS;
     for (const job of jobs) {
       await this.#sweepJob(job.id, scope);
       if (job.deleted_at !== null) await this.#write(dropDeletedJob(job.id));

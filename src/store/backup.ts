@@ -87,7 +87,10 @@ export function verifyBackup(path: string): BackupSummary {
   if (damage !== undefined) throw notWhole(file, damage);
   const database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
   try {
-    const problems = database.prepare('PRAGMA integrity_check(10)').all().map((row) => String(row['integrity_check']));
+    const problems = database
+      .prepare('PRAGMA integrity_check(10)')
+      .all()
+      .map((row) => String(row['integrity_check']));
     if (problems.join() !== 'ok') throw notWhole(file, problems.join('; '));
     return summarize(database, file);
   } catch (error) {
@@ -109,7 +112,11 @@ function copySnapshot(source: string, draft: string, createdAt: number): void {
   }
   const copy = new DatabaseSync(draft);
   try {
-    const manifest: BackupManifest = { createdAt, schemaVersion: numberOf(copy, SQL.schemaVersion), epoch: numberOf(copy, SQL.epoch) };
+    const manifest: BackupManifest = {
+      createdAt,
+      schemaVersion: numberOf(copy, SQL.schemaVersion),
+      epoch: numberOf(copy, SQL.epoch),
+    };
     copy.prepare(SQL.recordManifest).run(JSON.stringify(manifest));
     dropFiller(copy);
   } finally {
@@ -123,16 +130,24 @@ function copySnapshot(source: string, draft: string, createdAt: number): void {
 function dropFiller(copy: DatabaseSync): void {
   if (copy.prepare(SQL.hasFiller).get() === undefined) return;
   copy.exec('DROP TABLE disk_reserve');
-  if (numberOf(copy, 'SELECT freelist_count * 4 > page_count AS value FROM pragma_freelist_count, pragma_page_count') === 1) copy.exec('VACUUM');
+  if (
+    numberOf(copy, 'SELECT freelist_count * 4 > page_count AS value FROM pragma_freelist_count, pragma_page_count') ===
+    1
+  )
+    copy.exec('VACUUM');
 }
 
 function summarize(database: DatabaseSync, file: string): BackupSummary {
   const schemaVersion = numberOf(database, SQL.schemaVersion);
   const newest = newestVersion(loadMigrations());
   if (schemaVersion > newest) {
-    throw new AppError('conflict', `${file} has schema version ${schemaVersion}; this program knows only up to ${newest}.`, {
-      remedy: 'Use the Belfry version that made it, or a newer one.',
-    });
+    throw new AppError(
+      'conflict',
+      `${file} has schema version ${schemaVersion}; this program knows only up to ${newest}.`,
+      {
+        remedy: 'Use the Belfry version that made it, or a newer one.',
+      },
+    );
   }
   const manifest = database.prepare(SQL.manifest).get()?.['value'];
   const pages = numberOf(database, 'SELECT page_count * page_size AS value FROM pragma_page_count, pragma_page_size');

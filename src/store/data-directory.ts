@@ -6,7 +6,7 @@
  * who holds it stands in a file of its own, `holder.json`.
  */
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
@@ -62,8 +62,7 @@ export function lastHolder(dataDir: string): Holder | undefined {
 function prepare(path: string): void {
   try {
     // Only what this call created gets the mode; an existing directory keeps what its owner chose.
-    const created = mkdirSync(path, { recursive: true });
-    if (created !== undefined) chmodSync(path, 0o700);
+    if (createAll(path)) chmodSync(path, 0o700);
   } catch (cause) {
     throw new AppError('unavailable', `The data directory ${path} cannot be created: ${reason(cause)}.`, {
       field: 'data-dir',
@@ -71,6 +70,15 @@ function prepare(path: string): void {
       cause,
     });
   }
+}
+
+/** mkdir level by level: Node's recursive mkdir never returns below /proc. True when the last level is new. */
+function createAll(path: string): boolean {
+  if (existsSync(path)) return false;
+  const parent = dirname(path);
+  if (parent !== path) createAll(parent);
+  mkdirSync(path);
+  return true;
 }
 
 function takeLock(path: string): DatabaseSync {

@@ -27,12 +27,16 @@ const ATTEMPTS_MAX = 5;
  * Migrates; the versions applied, in order. Throws AppError: `conflict` when the data is newer than the program, `disk_full`,
  * `unavailable`, `damaged`.
  */
-export async function migrate(database: Database, migrations: readonly Migration[] = loadMigrations()): Promise<number[]> {
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[] = loadMigrations(),
+): Promise<number[]> {
   const present = await schemaVersion(database);
   const newest = newestVersion(migrations);
   if (present > newest) {
     throw new AppError('conflict', `The data has schema version ${present}; this program knows only up to ${newest}.`, {
-      remedy: 'Start the newer Belfry that wrote it, or restore a backup made before the upgrade into another directory.',
+      remedy:
+        'Start the newer Belfry that wrote it, or restore a backup made before the upgrade into another directory.',
     });
   }
   const applied: number[] = [];
@@ -54,7 +58,9 @@ export async function schemaVersion(database: Database): Promise<number> {
 
 /** The program's own migrations, oldest first. Throws when a file's name has no number or a number is missing or doubled. */
 export function loadMigrations(directory: string = join(import.meta.dirname, 'schema')): Migration[] {
-  const files = readdirSync(directory).filter((file) => file.endsWith('.sql')).toSorted();
+  const files = readdirSync(directory)
+    .filter((file) => file.endsWith('.sql'))
+    .toSorted();
   return files.map((file, index) => {
     const version = Number(/^(\d{4})-[a-z0-9-]+\.sql$/.exec(file)?.[1]);
     if (version !== index + 1) throw new Error(`schema file ${file} should be number ${index + 1}`);
@@ -77,7 +83,10 @@ async function apply(database: Database, migration: Migration): Promise<void> {
       case 'full':
         throw new AppError('disk_full', `No room to bring the database to schema version ${migration.version}.`);
       case 'refused':
-        throw new AppError('internal', `Schema version ${migration.version} (${migration.name}) was refused by ${outcome.guard}.`);
+        throw new AppError(
+          'internal',
+          `Schema version ${migration.version} (${migration.name}) was refused by ${outcome.guard}.`,
+        );
       case 'unknown':
         // It is not safe to repeat blindly: a table that exists already would look like a bug.
         if ((await schemaVersion(database)) >= migration.version) return;

@@ -79,15 +79,27 @@ const INSERT: Record<Concurrency | 'delayed', string> = {
   replace: insertSql('replace') + RETURNING,
 };
 
-/** The plain scheduled case, which is nearly all of them: no overlap to decide, no range to extend, no parent. */
-const INSERT_PLAIN =
-  `INSERT INTO occurrences (${COLUMNS}) SELECT ?, s.job_id, s.version, 0, ?, 0, ?, NULL, 3, 0, 0, NULL, NULL, NULL, 1, 0 ` +
-  'FROM job_state s WHERE s.job_id = ? AND s.version = ? AND s.cursor_at < ? ON CONFLICT DO NOTHING';
+/**
+ * The plain scheduled case, which is nearly all of them: no overlap to decide, no range to extend, no parent. So many rows share one
+ * statement, because its start and end cost as much as two rows; what is left over goes one by one.
+ */
+const PLAIN_ROWS = 16;
 
-/** A skip right after a skip of the same kind makes the row before it longer. */
+function insertPlainSql(rows: number): string {
+  const values = Array.from({ length: rows }, () => '(?, ?, ?, ?, ?)').join(', ');
+  return (
+    `INSERT INTO occurrences (${COLUMNS}) SELECT v.column1, s.job_id, s.version, 0, v.column2, 0, v.column3, NULL, 3, 0, 0, NULL, NULL, NULL, 1, 0 ` +
+    `FROM (VALUES ${values}) v CROSS JOIN job_state s ON s.job_id = v.column4 AND s.version = v.column5 AND s.cursor_at < v.column2 ` +
+    'WHERE true ON CONFLICT DO NOTHING'
+  );
+}
+
+const INSERT_PLAIN = { one: insertPlainSql(1), many: insertPlainSql(PLAIN_ROWS) };
+
+/** A skip right after a skip of the same kind makes the row before it longer; a repeated batch, whose own run is what runs, does not. */
 const EXTEND_SKIPPED =
   'UPDATE occurrences SET last_at = ?, count = count + 1 WHERE group_id = ? AND outcome = 4 AND reason = 8 AND coalesce(last_at, nominal_at) < ? ' +
-  'AND EXISTS (SELECT 1 FROM job_state s WHERE s.job_id = occurrences.job_id AND s.version = ?) ' +
+  'AND EXISTS (SELECT 1 FROM job_state s WHERE s.job_id = occurrences.job_id AND s.version = ? AND s.cursor_at < ?) ' +
   'AND EXISTS (SELECT 1 FROM occurrences r WHERE r.job_id = occurrences.job_id AND r.phase > 0 AND r.phase >= 3)';
 
 const CANCEL_WAITING =
@@ -96,6 +108,11 @@ const CANCEL_WAITING =
 const INSERT_EXECUTION =
   'INSERT INTO executions (key, group_id, job_id, attempt, relaunch, node, started_at_us, finished_at_us, outcome, reason, exit_code, signal, message, output_bytes, log_bytes) ' +
   'SELECT ?, group_id, job_id, ?, ?, ?, NULL, NULL, 0, 0, NULL, NULL, NULL, 0, 0 FROM occurrences WHERE group_id = ? AND phase = 3 ON CONFLICT DO NOTHING';
+
+/** The first intents of all occurrences that came into being in a batch: their groups lie together, and nothing else lies between. */
+const INSERT_FIRST_EXECUTIONS =
+  'INSERT INTO executions (key, group_id, job_id, attempt, relaunch, node, started_at_us, finished_at_us, outcome, reason, exit_code, signal, message, output_bytes, log_bytes) ' +
+  'SELECT group_id, group_id, job_id, 1, 0, ?, NULL, NULL, 0, 0, NULL, NULL, NULL, 0, 0 FROM occurrences WHERE group_id BETWEEN ? AND ? AND phase = 3 ON CONFLICT DO NOTHING';
 
 const WAKE: Record<Concurrency, string> = {
   allow: wakeSql('allow'),
@@ -133,28 +150,35 @@ export function executionIntent(run: {
   return { sql: INSERT_EXECUTION, params: [run.key, run.attempt, run.relaunch ? 1 : 0, run.node, run.group] };
 }
 
-/**
- * The statements that bring an occurrence into being with the first execution's intent. The last but one (the last, when delayed) tells
- * what was decided: see `decisionOf`.
- */
-export function launchStatements(
-  o: NewOccurrence,
-  node: string,
-  now: number,
-): { statements: Statement[]; decisionIndex: number } {
-  const first = executionIntent({ key: o.group, group: o.group, attempt: 1, relaunch: false, node });
-  if (isPlain(o)) {
-    const params = [o.group, o.nominalAt, o.dueAt, o.jobId, o.jobVersion, o.nominalAt];
-    return { statements: [{ sql: INSERT_PLAIN, params }, first], decisionIndex: 0 };
-  }
-  const before = beforeInsert(o, now);
-  const insert = insertStatement(o, now);
-  const statements = o.delayed ? [...before, insert] : [...before, insert, first];
-  return { statements, decisionIndex: before.length };
+/** The statements that bring an occurrence into being; the last one tells what was decided. `firstExecutions` must follow them. */
+export function launchStatements(o: NewOccurrence, now: number): Statement[] {
+  return [...beforeInsert(o, now), insertStatement(o, now)];
 }
 
-function isPlain(o: NewOccurrence): boolean {
+/** Whether the occurrence may go with others into `plainLaunches`. */
+export function isPlain(o: NewOccurrence): boolean {
   return o.trigger === 'schedule' && o.concurrency === 'allow' && !o.delayed;
+}
+
+/**
+ * Plain occurrences come into being; `count` of them, in order, belong to each statement, and if it changes so many rows all of those did.
+ * `firstExecutions` must follow.
+ */
+export function plainLaunches(plain: readonly NewOccurrence[]): { statement: Statement; count: number }[] {
+  const launches: { statement: Statement; count: number }[] = [];
+  for (let at = 0; at < plain.length;) {
+    const count = plain.length - at >= PLAIN_ROWS ? PLAIN_ROWS : 1;
+    const params: number[] = [];
+    for (const o of plain.slice(at, at + count)) params.push(o.group, o.nominalAt, o.dueAt, o.jobId, o.jobVersion);
+    launches.push({ statement: { sql: count === 1 ? INSERT_PLAIN.one : INSERT_PLAIN.many, params }, count });
+    at += count;
+  }
+  return launches;
+}
+
+/** The first executions' intents of what came into being with these groups, both included, all of one batch. */
+export function firstExecutions(firstGroup: number, lastGroup: number, node: string): Statement {
+  return { sql: INSERT_FIRST_EXECUTIONS, params: [node, firstGroup, lastGroup] };
 }
 
 function beforeInsert(o: NewOccurrence, now: number): Statement[] {
@@ -164,7 +188,7 @@ function beforeInsert(o: NewOccurrence, now: number): Statement[] {
     statements.push({ sql: CANCEL_WAITING, params: [codeOf(REASONS, 'replaced'), now, o.jobId, o.group] });
   }
   if (o.concurrency === 'forbid' && o.extend !== null && o.trigger === 'schedule') {
-    statements.push({ sql: EXTEND_SKIPPED, params: [o.nominalAt, o.extend, o.nominalAt, o.jobVersion] });
+    statements.push({ sql: EXTEND_SKIPPED, params: [o.nominalAt, o.extend, o.nominalAt, o.jobVersion, o.nominalAt] });
   }
   return statements;
 }

@@ -9,7 +9,7 @@
 import { statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Statement } from './database.ts';
-import { SQLITE_DEFAULTS } from './sqlite.ts';
+import { SQLITE_DEFAULTS } from './sqlite-connections.ts';
 import type { SqliteDatabase } from './sqlite.ts';
 
 /** ok: launch. low: launch nothing new, results and acknowledgements still have room. full: nothing can be written. */

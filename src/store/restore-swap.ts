@@ -22,7 +22,9 @@ export function finishRestore(databasePath: string): void {
   const directory = dirname(databasePath);
   if (!existsSync(directory)) return;
   const prefix = basename(waitingName(databasePath, ''));
-  const waiting = readdirSync(directory).filter((name) => name.startsWith(prefix)).toSorted();
+  const waiting = readdirSync(directory)
+    .filter((name) => name.startsWith(prefix))
+    .toSorted();
   for (const name of waiting) swap(databasePath, join(directory, name), name.slice(prefix.length));
 }
 

@@ -62,7 +62,12 @@ export async function restoreBackup(options: RestoreOptions, modules: { clock: C
   }
 }
 
-async function restoreInto(path: string, options: RestoreOptions, summary: BackupSummary, clock: Clock): Promise<RestoreResult> {
+async function restoreInto(
+  path: string,
+  options: RestoreOptions,
+  summary: BackupSummary,
+  clock: Clock,
+): Promise<RestoreResult> {
   const now = clock.now();
   const before = readReplaced(path);
   const epoch = Math.max(summary.epoch, before.epoch, ...spoolEpochs(dirname(path))) + 1;
@@ -87,7 +92,9 @@ async function restoreInto(path: string, options: RestoreOptions, summary: Backu
   } catch (error) {
     removeDatabase(draft);
     if (!(error instanceof AppError) && classify(error).kind === 'full') {
-      throw new AppError('disk_full', `No room to restore into ${dirname(path)}; nothing was changed.`, { cause: error });
+      throw new AppError('disk_full', `No room to restore into ${dirname(path)}; nothing was changed.`, {
+        cause: error,
+      });
     }
     throw error;
   }
@@ -110,8 +117,10 @@ async function prepare(draft: string, clock: Clock, statements: readonly Stateme
   try {
     await migrate(database);
     const outcome = await database.write(statements);
-    if (outcome.kind === 'full') throw new AppError('disk_full', `No room to restore into ${dirname(draft)}; nothing was changed.`);
-    if (outcome.kind !== 'committed') throw new AppError('internal', `The restored copy could not be marked (${outcome.kind}).`);
+    if (outcome.kind === 'full')
+      throw new AppError('disk_full', `No room to restore into ${dirname(draft)}; nothing was changed.`);
+    if (outcome.kind !== 'committed')
+      throw new AppError('internal', `The restored copy could not be marked (${outcome.kind}).`);
   } finally {
     await database.close();
   }
@@ -169,4 +178,3 @@ function giveToOwnerOf(directory: string, file: string): void {
 function removeDatabase(path: string): void {
   for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
 }
-

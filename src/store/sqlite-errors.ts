@@ -1,4 +1,7 @@
 /** What an error of node:sqlite means for a write or a read. Codes: https://sqlite.org/rescode.html */
+import { dirname } from 'node:path';
+import { AppError } from '../model/errors.ts';
+import { restoreHint } from './damage.ts';
 
 export type SqliteFailure =
   /** A constraint said no; nothing was applied. `guard` is 'fence', a constraint's name, or `table.column` for an unnamed one. */
@@ -13,7 +16,18 @@ export type SqliteFailure =
   /** Bad SQL or a bad parameter: an error of this program. */
   | { readonly kind: 'bug'; readonly detail: string };
 
-const SQLITE = { BUSY: 5, LOCKED: 6, READONLY: 8, IOERR: 10, CORRUPT: 11, FULL: 13, CANTOPEN: 14, PROTOCOL: 15, CONSTRAINT: 19, NOTADB: 26 };
+const SQLITE = {
+  BUSY: 5,
+  LOCKED: 6,
+  READONLY: 8,
+  IOERR: 10,
+  CORRUPT: 11,
+  FULL: 13,
+  CANTOPEN: 14,
+  PROTOCOL: 15,
+  CONSTRAINT: 19,
+  NOTADB: 26,
+};
 
 /** Extended codes (primary | n << 8). Growing the shared index of the -wal fails with its own codes on a full disk. */
 const EXTENDED = {
@@ -32,7 +46,8 @@ const FENCE = 'leadership.guard';
 export function classify(error: unknown): SqliteFailure {
   const message = error instanceof Error ? error.message : String(error);
   const code = numericCode(error);
-  if (code === undefined) return isSystemFull(error) ? { kind: 'full', detail: message } : { kind: 'bug', detail: message };
+  if (code === undefined)
+    return isSystemFull(error) ? { kind: 'full', detail: message } : { kind: 'bug', detail: message };
   return classifyExtended(code, message) ?? classifyPrimary(code & 0xff, message);
 }
 
@@ -40,6 +55,25 @@ export function classify(error: unknown): SqliteFailure {
 export function guardOf(message: string): string {
   const name = message.replace(/^.*constraint failed: /, '').replace(/ \(\d+\)$/, '');
   return name === FENCE ? 'fence' : name;
+}
+
+/** What a caller that cannot be given an outcome is told. */
+export function appErrorOf(failure: SqliteFailure, path: string, cause: unknown): AppError {
+  switch (failure.kind) {
+    case 'damaged':
+      return new AppError('damaged', `The database ${path} is damaged: ${failure.detail}.`, {
+        remedy: restoreHint(dirname(path)),
+        cause,
+      });
+    case 'full':
+      return new AppError('disk_full', `No room left on the disk of ${path}.`, { cause });
+    case 'busy':
+    case 'uncertain':
+      return new AppError('unavailable', `The database ${path} cannot be used now: ${failure.detail}.`, { cause });
+    case 'refused':
+    case 'bug':
+      return new AppError('internal', `A statement of this program failed: ${failure.detail}.`, { cause });
+  }
 }
 
 function classifyExtended(code: number, message: string): SqliteFailure | undefined {

@@ -4,53 +4,30 @@
  * Batches are committed in groups: what arrives during one turn of the loop shares one transaction and so one sync. Each batch stands in
  * its own savepoint, so a refused one takes nothing else with it.
  *
- * Reads use the writing connection: on one thread a second one would only double the page cache. A second, read-only connection exists
- * for one reason: SQLite deletes the -wal file when its last connection closes, unless that one is read-only. The file's blocks are part
- * of the reserve for a full disk (reserve.ts), so they must stay.
+ * Reads use the writing connection: on one thread a second one would only double the page cache.
  */
-import { closeSync, existsSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { existsSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
-import { assertWhole, restoreHint } from './damage.ts';
+import { assertWhole } from './damage.ts';
 import type { Consistency, Database, Row, SqlValue, Statement, StatementResult, WriteOutcome } from './database.ts';
-import { classify } from './sqlite-errors.ts';
+import { finishRestore } from './restore-swap.ts';
+import {
+  CACHE_BYTES_BULK,
+  createEmptyDatabase,
+  openConnections,
+  setCache,
+  SQLITE_DEFAULTS,
+} from './sqlite-connections.ts';
+import type { SqliteOptions } from './sqlite-connections.ts';
+import { appErrorOf, classify } from './sqlite-errors.ts';
 import type { SqliteFailure } from './sqlite-errors.ts';
 import { StatementCache } from './statement-cache.ts';
 import type { CachedStatement } from './statement-cache.ts';
-import { syncDirectory } from './sync-directory.ts';
-import { finishRestore } from './restore-swap.ts';
-
-export interface SqliteOptions {
-  readonly clock: Clock;
-  /** How long one batch may block the loop for a foreign process that writes (nobody should: there is a lock); then `unknown`. */
-  readonly busyTimeoutMs?: number;
-  /** The page cache grows to this under load; an idle node uses a fraction of it. */
-  readonly cacheBytesMax?: number;
-  /** A commit that leaves so many pages in the -wal also copies them home; bounds both that stall and the size of the -wal. */
-  readonly checkpointPages?: number;
-  /** The -wal is cut back to this after something (a long backup) made it larger. */
-  readonly walBytesKept?: number;
-  /** Up to this size the whole file is checked at start; a larger one is checked where it is touched. */
-  readonly startCheckBytesMax?: number;
-  /** `off` exists for the test that proves that `full` matters. */
-  readonly synchronous?: 'full' | 'off';
-}
-
-export const SQLITE_DEFAULTS = {
-  busyTimeoutMs: 250,
-  cacheBytesMax: 16 * 2 ** 20,
-  checkpointPages: 1000,
-  walBytesKept: 8 * 2 ** 20,
-  startCheckBytesMax: 64 * 2 ** 20,
-  synchronous: 'full',
-} as const;
 
 /** A group commit takes further batches until it holds so many statements: bounds how long the loop is busy at a stretch. */
 const GROUP_STATEMENTS_MAX = 4096;
-
-const CACHE_BYTES_BULK = 512 * 1024;
 
 const NO_ROWS: readonly Row[] = Object.freeze([]);
 /** Most statements change nothing or one row and return nothing: those results are shared, so that a batch allocates little. */
@@ -73,8 +50,8 @@ type Ending = { readonly outcome: WriteOutcome } | { readonly error: unknown };
 export function openSqlite(path: string, options: SqliteOptions): SqliteDatabase {
   finishRestore(path);
   assertWhole(path);
-  if (!existsSync(path)) createEmpty(path);
-  return new SqliteDatabase(path, options);
+  if (!existsSync(path)) createEmptyDatabase(path);
+  return new SqliteDatabase(path, { ...SQLITE_DEFAULTS, ...options });
 }
 
 export class SqliteDatabase implements Database {
@@ -90,58 +67,24 @@ export class SqliteDatabase implements Database {
   #closed = false;
   #fullAnswers = 0;
 
-  constructor(path: string, options: SqliteOptions) {
+  constructor(path: string, settings: Required<SqliteOptions>) {
+    const { writer, keeper } = openConnections(path, settings);
     this.path = path;
-    this.#clock = options.clock;
-    const settings = { ...SQLITE_DEFAULTS, ...options };
+    this.#clock = settings.clock;
     this.#cacheBytesMax = settings.cacheBytesMax;
-    // Foreign keys off and no double-quoted literals, as in rqlite.
-    const common = { enableForeignKeyConstraints: false, timeout: settings.busyTimeoutMs, open: false };
-    this.#writer = new DatabaseSync(path, common);
-    this.#keeper = new DatabaseSync(path, { ...common, readOnly: true });
-    try {
-      this.#open(settings);
-      this.#setCache(CACHE_BYTES_BULK);
-      if (statSync(path).size <= settings.startCheckBytesMax) this.#checkPages();
-      this.#setCache(settings.cacheBytesMax);
-    } catch (error) {
-      for (const connection of [this.#writer, this.#keeper]) if (connection.isOpen) connection.close();
-      throw this.#readError(openFailure(error), error);
-    }
-    this.#cache = new StatementCache(this.#writer);
-  }
-
-  #open(settings: Required<SqliteOptions>): void {
-    this.#writer.open();
-    this.#writer.exec(`
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = ${settings.synchronous};
-      PRAGMA mmap_size = 0; -- a file cut off under a map is SIGBUS; under read() it is an error we can name
-      PRAGMA temp_store = MEMORY;
-      PRAGMA wal_autocheckpoint = ${settings.checkpointPages};
-      PRAGMA journal_size_limit = ${settings.walBytesKept};`);
-    this.#keeper.open();
-    this.#keeper.exec('PRAGMA cache_size = 4; SELECT count(*) FROM sqlite_schema');
+    this.#writer = writer;
+    this.#keeper = keeper;
+    this.#cache = new StatementCache(writer);
   }
 
   /** For work that touches many pages once: they must not stay in memory afterwards. Other reads and writes go on meanwhile. */
   async withSmallCache<T>(work: () => Promise<T>): Promise<T> {
-    this.#setCache(CACHE_BYTES_BULK);
+    setCache(this.#writer, CACHE_BYTES_BULK);
     try {
       return await work();
     } finally {
-      if (!this.#closed) this.#setCache(this.#cacheBytesMax);
+      if (!this.#closed) setCache(this.#writer, this.#cacheBytesMax);
     }
-  }
-
-  #setCache(bytes: number): void {
-    this.#writer.exec(`PRAGMA cache_size = -${Math.ceil(bytes / 1024)}`);
-  }
-
-  /** Reads every page and follows every pointer, without the cost of comparing indexes with their tables. */
-  #checkPages(): void {
-    const problems = this.#writer.prepare('PRAGMA quick_check(3)').all().map((row) => String(row['quick_check']));
-    if (problems.join() !== 'ok') throw new DamagedPagesError(problems.join('; '));
   }
 
   /** How many batches were answered `full` so far: a quota, say, shows nowhere else. */
@@ -211,7 +154,8 @@ export class SqliteDatabase implements Database {
     } catch (error) {
       const failure = this.#abandon(error);
       // It may have been committed after all; and on damage nothing more is to be written.
-      if (failure.kind === 'uncertain' || failure.kind === 'damaged') return group.map(() => this.#ending(failure, error));
+      if (failure.kind === 'uncertain' || failure.kind === 'damaged')
+        return group.map(() => this.#ending(failure, error));
       // One batch failed in a way that ended the transaction of all (the disk is full, a bug): each gets its own answer.
       return group.map((pending) => this.#commitAlone(pending.statements));
     }
@@ -295,22 +239,10 @@ export class SqliteDatabase implements Database {
   }
 
   #readError(failure: SqliteFailure, cause: unknown): AppError {
-    switch (failure.kind) {
-      case 'damaged':
-        this.#damaged ??= new AppError('damaged', `The database ${this.path} is damaged: ${failure.detail}.`, {
-          remedy: restoreHint(dirname(this.path)),
-          cause,
-        });
-        return this.#damaged;
-      case 'full':
-        return new AppError('disk_full', `No room left on the disk of ${this.path}.`, { cause });
-      case 'busy':
-      case 'uncertain':
-        return new AppError('unavailable', `The database ${this.path} cannot be read now: ${failure.detail}.`, { cause });
-      case 'refused':
-      case 'bug':
-        return new AppError('internal', `A statement of this program failed: ${failure.detail}.`, { cause });
-    }
+    const error = appErrorOf(failure, this.path, cause);
+    // Once damage was met nothing more is read or written: the copy to be examined must stay as it is.
+    if (failure.kind === 'damaged') this.#damaged ??= error;
+    return this.#damaged ?? error;
   }
 
   #exec(sql: string): void {
@@ -328,13 +260,6 @@ export class SqliteDatabase implements Database {
   }
 }
 
-/** What quick_check found. */
-class DamagedPagesError extends Error {}
-
-function openFailure(error: unknown): SqliteFailure {
-  return error instanceof DamagedPagesError ? { kind: 'damaged', detail: error.message } : classify(error);
-}
-
 /**
  * In rqlite a statement with RETURNING that fails does not end its transaction, so the rest of the batch would be committed. A guard there
  * is therefore an error of this program; it is refused here too, where every test runs.
@@ -344,7 +269,9 @@ function allRows(cached: CachedStatement, params: readonly SqlValue[]): Row[] {
     return cached.statement.all(...params) as Row[];
   } catch (error) {
     if (classify(error).kind !== 'refused') throw error;
-    throw new Error('a constraint failed in a statement with RETURNING; put guards into statements of their own', { cause: error });
+    throw new Error('a constraint failed in a statement with RETURNING; put guards into statements of their own', {
+      cause: error,
+    });
   }
 }
 
@@ -352,26 +279,4 @@ function settle(pending: PendingWrite, ending: Ending | undefined): void {
   if (ending === undefined) pending.reject(new AppError('internal', 'A batch of a group was not answered.'));
   else if ('error' in ending) pending.reject(ending.error);
   else pending.resolve(ending.outcome);
-}
-
-/**
- * Makes a new database under another name and moves it into place, so that an empty file found under the real name is always damage
- * and never our own half-done work.
- */
-function createEmpty(path: string): void {
-  const draft = `${path}.new`;
-  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(draft + suffix, { force: true });
-  try {
-    closeSync(openSync(draft, 'wx', 0o600));
-    const database = new DatabaseSync(draft);
-    // Changing the mode of an empty file writes its first page.
-    database.exec('PRAGMA journal_mode = WAL; CREATE TABLE draft (x); DROP TABLE draft');
-    database.close();
-    renameSync(draft, path);
-    syncDirectory(dirname(path));
-  } catch (error) {
-    const failure = classify(error);
-    if (failure.kind === 'full') throw new AppError('disk_full', `No room to create ${path}.`, { cause: error });
-    throw new AppError('unavailable', `Cannot create ${path}: ${failure.detail}.`, { cause: error });
-  }
 }

@@ -52,5 +52,8 @@ export class StatementCache {
 
 /** WITH may begin either kind; only a writing one returns rows by RETURNING. */
 function changesRows(sql: string): boolean {
-  return /^\s*(?:INSERT|UPDATE|DELETE|REPLACE)\b/i.test(sql) || (/^\s*WITH\b/i.test(sql) && /\b(?:INSERT|UPDATE|DELETE)\b/i.test(sql));
+  return (
+    /^\s*(?:INSERT|UPDATE|DELETE|REPLACE)\b/i.test(sql) ||
+    (/^\s*WITH\b/i.test(sql) && /\b(?:INSERT|UPDATE|DELETE)\b/i.test(sql))
+  );
 }

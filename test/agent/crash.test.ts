@@ -140,8 +140,11 @@ describe('the runner dies alone', () => {
     // The failpoint is in the first runner only: the next ones find the variable's count used up by a marker file.
     const host = world.host({ ack: true }, { BELFRY_FAILPOINT: point, BELFRY_FAILPOINT_ONCE: world.path('failed') });
     await host.known();
-    go('a');
     host.tell({ start: [run] });
+    if (starts > 0) {
+      await host.started(run.key);
+      go('a');
+    }
     expect(await host.ended(run.key)).toMatchObject(expected);
     expect(existsSync(world.path('failed'))).toBe(true);
     expect(lines('a.started')).toHaveLength(starts);
@@ -254,7 +257,7 @@ test('a runner of another protocol number is adopted and drained', async () => {
   const second = world.host({ ack: true });
   expect(await second.known()).toMatchObject([{ key: run.key, state: 'started' }]);
   const runners = await second.waitFor((said) => said.find((one) => one.runners !== undefined)?.runners);
-  expect(runners.map((one) => one.draining).sort()).toEqual([false, true]);
+  expect(runners.map((one) => one.draining)).toEqual(expect.arrayContaining([false, true]));
   const next = world.run({ command: 'true' });
   second.tell({ start: [next] });
   await second.ended(next.key);

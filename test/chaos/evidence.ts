@@ -43,10 +43,8 @@ const WORD = 2 ** 16;
 
 /** FNV-1a, 64 bits, in four words of 16 bits: BigInt would be the slowest part of the check. */
 export function fnv1a64(bytes: Uint8Array): string {
-  // 0x00000100_000001b3: a shift by 40 bits and a small factor.
-  let [a, b, c, d] = [0x2025, 0x8422, 0xb9ce, 0x1465];
-  // 1469598103934665603 = 0x14650fb0739d0383
-  [a, b, c, d] = [0x0383, 0x739d, 0x0fb0, 0x1465];
+  // The start value 0x1465_0fb0_739d_0383, lowest word first. The prime is 2^40 + 0x1b3: a shift and a small factor.
+  let [a, b, c, d] = [0x0383, 0x739d, 0x0fb0, 0x1465];
   for (const byte of bytes) {
     a ^= byte;
     const low0 = a * FNV_PRIME_LOW;

@@ -40,12 +40,10 @@ function write(path: string, text: string): string {
 }
 
 describe('belfry', () => {
-  test('help says what there is, with examples, quickly', async () => {
-    const began = performance.now();
+  test('help says what there is, with examples', async () => {
     const { code, out, err } = await belfry(['--help']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     for (const word of ['agent', 'config', 'schedule', 'backup', 'version', 'Examples:']) expect(out).toContain(word);
-    expect(performance.now() - began).toBeLessThan(5000);
   });
 
   test('every command has help with examples', async () => {
@@ -101,6 +99,22 @@ describe('belfry agent refuses before anything starts', () => {
 });
 
 describe('belfry config', () => {
+  test('files that options name are looked at before anything starts', async () => {
+    const flags = [
+      '--tls-cert',
+      '/nowhere.pem',
+      '--tls-key',
+      write('key.pem', 'x'),
+      '--auth-token-file',
+      '/nowhere/tokens',
+    ];
+    const { code, err } = await belfry(['agent', ...flags]);
+    expect(code).toBe(2);
+    expect(err).toContain('belfry: --tls-cert: cannot read /nowhere.pem (ENOENT)\n  Name a file');
+    expect(err).toContain('belfry: --auth-token-file: cannot read /nowhere/tokens (ENOENT)');
+    expect(err.match(/^belfry: /gm)).toHaveLength(2);
+  });
+
   test('files: the named one, else the first of the usual places', async () => {
     write('config/belfry.yml', 'node-name: from-here\n');
     expect((await belfry(['config', 'show'])).out).toContain('node-name: "from-here"');
@@ -131,10 +145,9 @@ describe('belfry config', () => {
   });
 
   test('a file that is not there is a problem, an empty one is not', async () => {
-    expect(await belfry(['config', 'check', '--config', '/nowhere.yml'])).toMatchObject({
-      code: 2,
-      err: expect.stringContaining('ENOENT'),
-    });
+    const { code, err } = await belfry(['config', 'check', '--config', '/nowhere.yml']);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^belfry: \/nowhere\.yml: ENOENT.*\n {2}.*\n$/);
     for (const name of ['empty.yml', 'empty.json'])
       expect((await belfry(['config', 'check', '--config', write(name, '')])).code).toBe(0);
   });

@@ -3,7 +3,18 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { RFC3339_UTC, ZERO, create, ended, expectLine, manual, nodeForFile, runNow, runToEnd, running } from './kit.ts';
 
 const node = nodeForFile();
-const FIELDS = ['id', 'job_name', 'started_at', 'finished_at', 'success', 'output', 'node_name', 'group', 'attempt', 'output_truncated'];
+const FIELDS = [
+  'id',
+  'job_name',
+  'started_at',
+  'finished_at',
+  'success',
+  'output',
+  'node_name',
+  'group',
+  'attempt',
+  'output_truncated',
+];
 const list = async (query = '') => node().get(`/v1/jobs/history/executions${query}`);
 
 beforeAll(async () => {
@@ -16,11 +27,20 @@ beforeAll(async () => {
 describe('GET /v1/jobs/:job/executions', () => {
   test('newest first, every field, times in the job’s zone', async () => {
     const answer = await list();
-    expect(answer).toMatchObject({ status: 200, headers: { 'x-total-count': '3', 'content-type': 'application/json; charset=utf-8' } });
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: { 'x-total-count': '3', 'content-type': 'application/json; charset=utf-8' },
+    });
     const [newest] = answer.json();
     expect(answer.json().map((execution: any) => execution.output)).toEqual(['äö\n', 'two\n', 'one\n']);
     expect(Object.keys(newest)).toEqual(FIELDS);
-    expect(newest).toMatchObject({ job_name: 'history', success: true, node_name: 'test-node', attempt: 1, output_truncated: false });
+    expect(newest).toMatchObject({
+      job_name: 'history',
+      success: true,
+      node_name: 'test-node',
+      attempt: 1,
+      output_truncated: false,
+    });
     expect(newest.id).toMatch(/^\d{19}-test-node$/);
     expect(newest.started_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?\+09:00$/);
     expect(Date.parse(newest.finished_at)).toBeGreaterThanOrEqual(Date.parse(newest.started_at));
@@ -28,11 +48,22 @@ describe('GET /v1/jobs/:job/executions', () => {
   });
 
   test.each([
-    ['_order=DESC', 'äö two one'], ['_order=ASC', 'one two äö'], ['_order=whatever', 'one two äö'], ['_sort=id&_order=ASC', 'one two äö'],
-    ['_sort=started_at', 'äö two one'], ['_sort=finished_at&_order=ASC', 'one two äö'], ['_sort=&_order=ASC', 'one two äö'], ['_start=1&_end=2', 'two'],
+    ['_order=DESC', 'äö two one'],
+    ['_order=ASC', 'one two äö'],
+    ['_order=whatever', 'one two äö'],
+    ['_sort=id&_order=ASC', 'one two äö'],
+    ['_sort=started_at', 'äö two one'],
+    ['_sort=finished_at&_order=ASC', 'one two äö'],
+    ['_sort=&_order=ASC', 'one two äö'],
+    ['_start=1&_end=2', 'two'],
   ])('%s', async (query, words) => {
     const answer = await list(`?${query}`);
-    expect(answer.json().map((execution: any) => execution.output.trim()).join(' ')).toBe(words);
+    expect(
+      answer
+        .json()
+        .map((execution: any) => execution.output.trim())
+        .join(' '),
+    ).toBe(words);
     expect(answer.headers['x-total-count']).toBe('3');
   });
 
@@ -47,7 +78,8 @@ describe('GET /v1/jobs/:job/executions', () => {
     expect(newest).toMatchObject({ output: 'ö\n', output_truncated: true });
     expect(second).toMatchObject({ output: 'two\n', output_truncated: false });
     expect((await list('?output_size_limit=0')).json()[0]).not.toHaveProperty('output');
-    for (const none of ['', 'x', '-1']) expect((await list(`?output_size_limit=${none}`)).json()[0]).toMatchObject({ output: 'äö\n' });
+    for (const none of ['', 'x', '-1'])
+      expect((await list(`?output_size_limit=${none}`)).json()[0]).toMatchObject({ output: 'äö\n' });
   });
 
   test('an unknown job: 404', async () => expectLine(await node().get('/v1/jobs/nobody/executions'), 404, /nobody/));
@@ -83,7 +115,11 @@ describe('GET /v1/jobs/:job/executions/:execution', () => {
     expect(failed).toMatchObject({ success: false, output: expect.stringMatching(/^exit status 3\n[^]*said\n/) });
   });
 
-  test.each(['/v1/jobs/history/executions/1-nobody', '/v1/jobs/nobody/executions/1-a', '/v1/jobs/history/executions/9223372036854775808-x'])('%s: 404', async (path) => {
+  test.each([
+    '/v1/jobs/history/executions/1-nobody',
+    '/v1/jobs/nobody/executions/1-a',
+    '/v1/jobs/history/executions/9223372036854775808-x',
+  ])('%s: 404', async (path) => {
     expectLine(await node().get(path), 404, /\S/);
   });
 
@@ -101,9 +137,13 @@ describe('GET /v1/busy', () => {
     await running(node(), group);
     const answer = await node().get('/v1/busy');
     expect(answer).toMatchObject({ status: 200, headers: { 'x-total-count': '1' } });
-    expect(answer.json()).toMatchObject([{ job_name: 'busy', finished_at: ZERO, success: false, group, attempt: 1, node_name: 'test-node' }]);
+    expect(answer.json()).toMatchObject([
+      { job_name: 'busy', finished_at: ZERO, success: false, group, attempt: 1, node_name: 'test-node' },
+    ]);
     expect(answer.json()[0].started_at).toMatch(RFC3339_UTC);
-    expect((await node().get('/v1/jobs/busy/executions')).json()).toMatchObject([{ finished_at: ZERO, success: false }]);
+    expect((await node().get('/v1/jobs/busy/executions')).json()).toMatchObject([
+      { finished_at: ZERO, success: false },
+    ]);
     await node().post(`/v1/runs/${group}/stop`);
     await ended(node(), group);
     expect((await node().get('/v1/busy')).json()).toEqual([]);
@@ -118,12 +158,19 @@ describe('DELETE /v1/jobs/:job/executions', () => {
     }
     const answer = await node().ask('DELETE', '/v1/jobs/wiped/executions');
     expect(answer.status).toBe(200);
-    expect(answer.json()).toMatchObject({ name: 'wiped', success_count: 0, error_count: 0, last_success: null, last_error: null });
+    expect(answer.json()).toMatchObject({
+      name: 'wiped',
+      success_count: 0,
+      error_count: 0,
+      last_success: null,
+      last_error: null,
+    });
     expect((await node().get('/v1/jobs/wiped/executions')).json()).toEqual([]);
     expect((await node().get('/v1/jobs/wiped-not/executions')).json()).toHaveLength(1);
     expect((await node().get('/v1/jobs/wiped-not')).json()).toMatchObject({ success_count: 1 });
   });
-  test('an unknown job: 404', async () => expectLine(await node().ask('DELETE', '/v1/jobs/nobody/executions'), 404, /nobody/));
+  test('an unknown job: 404', async () =>
+    expectLine(await node().ask('DELETE', '/v1/jobs/nobody/executions'), 404, /nobody/));
 });
 
 describe('GET /v1/stats', () => {
@@ -137,7 +184,16 @@ describe('GET /v1/stats', () => {
     expect(stats[1].success_count).toBeGreaterThanOrEqual(3);
     expect(stats[1].failed_count).toBeGreaterThanOrEqual(1);
   });
-  test.each([['', 30], ['?days=0', 30], ['?days=-5', 30], ['?days=x', 30], ['?days=1.5', 30], ['?days=366', 365], ['?days=99999999999', 365], ['?days=7', 7]])('%s: %i days', async (query, days) => {
+  test.each([
+    ['', 30],
+    ['?days=0', 30],
+    ['?days=-5', 30],
+    ['?days=x', 30],
+    ['?days=1.5', 30],
+    ['?days=366', 365],
+    ['?days=99999999999', 365],
+    ['?days=7', 7],
+  ])('%s: %i days', async (query, days) => {
     expect((await node().get(`/v1/stats${query}`)).json().stats).toHaveLength(days);
   });
 });

@@ -1,6 +1,18 @@
 // Run, toggle, delete, cursor (dkron.md §1.6–1.8).
 import { describe, expect, test } from 'vitest';
-import { RFC3339_UTC, ZERO, create, ended, expectError, expectLine, manual, nodeForFile, runNow, runToEnd, running } from './kit.ts';
+import {
+  RFC3339_UTC,
+  ZERO,
+  create,
+  ended,
+  expectError,
+  expectLine,
+  manual,
+  nodeForFile,
+  runNow,
+  runToEnd,
+  running,
+} from './kit.ts';
 
 const node = nodeForFile();
 const SLOW = { executor_config: { command: 'sleep 60' } };
@@ -17,7 +29,13 @@ describe('running', () => {
     const { group, ...shown } = answer.json();
     expect(Object.keys(shown)).toEqual(Object.keys(job));
     expect(Number.isSafeInteger(group)).toBe(true);
-    expect(await ended(node(), group)).toMatchObject({ group, job: name, trigger: 'manual', outcome: 'succeeded', reason: '' });
+    expect(await ended(node(), group)).toMatchObject({
+      group,
+      job: name,
+      trigger: 'manual',
+      outcome: 'succeeded',
+      reason: '',
+    });
   });
 
   test('counters, last times and status follow', async () => {
@@ -35,9 +53,22 @@ describe('running', () => {
   test('success after a retry is success', async () => {
     const marker = `${node().dataDir}/second-time`;
     const command = `test -e ${marker} || { touch ${marker}; exit 1; }`;
-    await create(node(), manual('retried', { retries: 1, retry: { delay: '10ms' }, executor_config: { shell: 'true', command } }));
-    expect(await runToEnd(node(), 'retried')).toMatchObject({ outcome: 'succeeded', executions: [{ attempt: 1, outcome: 'failed' }, { attempt: 2, outcome: 'succeeded' }] });
-    expect((await node().get('/v1/jobs/retried')).json()).toMatchObject({ success_count: 1, error_count: 1, status: 'success' });
+    await create(
+      node(),
+      manual('retried', { retries: 1, retry: { delay: '10ms' }, executor_config: { shell: 'true', command } }),
+    );
+    expect(await runToEnd(node(), 'retried')).toMatchObject({
+      outcome: 'succeeded',
+      executions: [
+        { attempt: 1, outcome: 'failed' },
+        { attempt: 2, outcome: 'succeeded' },
+      ],
+    });
+    expect((await node().get('/v1/jobs/retried')).json()).toMatchObject({
+      success_count: 1,
+      error_count: 1,
+      status: 'success',
+    });
   });
 
   test('a disabled job can be run by hand', async () => {
@@ -61,7 +92,8 @@ describe('running', () => {
   });
 
   test('an unknown job: 404', async () => {
-    for (const suffix of ['', '/run', '/toggle']) expectLine(await node().post(`/v1/jobs/nobody${suffix}`), 404, /nobody/);
+    for (const suffix of ['', '/run', '/toggle'])
+      expectLine(await node().post(`/v1/jobs/nobody${suffix}`), 404, /nobody/);
   });
 
   test('forbid: 409 with the running group, on record as skipped; force overrides', async () => {
@@ -71,7 +103,9 @@ describe('running', () => {
     const refused = await node().post('/v1/jobs/alone/run');
     expectLine(refused, 409, String(first));
     expect(refused.headers['x-belfry-group']).toBe(String(first));
-    expect((await node().get('/v1/runs?job=alone&outcome=skipped')).json().runs).toMatchObject([{ trigger: 'manual', reason: 'overlap' }]);
+    expect((await node().get('/v1/runs?job=alone&outcome=skipped')).json().runs).toMatchObject([
+      { trigger: 'manual', reason: 'overlap' },
+    ]);
     const forced = await runNow(node(), 'alone', '?force=true');
     for (const group of [first, forced]) {
       await node().post(`/v1/runs/${group}/stop`);
@@ -131,7 +165,12 @@ describe('deleting', () => {
   });
 
   test('a running execution is detached else, and its end recorded', async () => {
-    await create(node(), manual('detached', { executor_config: { command: `sh -c 'while ! test -e ${node().dataDir}/go; do sleep 0.05; done'` } }));
+    await create(
+      node(),
+      manual('detached', {
+        executor_config: { command: `sh -c 'while ! test -e ${node().dataDir}/go; do sleep 0.05; done'` },
+      }),
+    );
     const group = await runNow(node(), 'detached');
     await running(node(), group);
     await node().ask('DELETE', '/v1/jobs/detached');

@@ -5,20 +5,52 @@ import { create, expectLine, manual, nodeForFile } from './kit.ts';
 const node = nodeForFile();
 
 beforeAll(async () => {
-  await create(node(), manual('alpha', { displayname: 'Zulu', metadata: { team: 'billing', tier: '1' }, success_count: 5, last_success: '2026-01-03T00:00:00Z', status: 'success' }));
-  await create(node(), manual('bravo', { displayname: 'yankee', metadata: { team: 'billing' }, schedule: '@every 3h', success_count: 9, last_success: '2026-01-01T00:00:00Z', status: 'success' }));
-  await create(node(), manual('charlie', { metadata: { team: 'web' }, disabled: true, error_count: 2, last_error: '2026-01-02T00:00:00Z', status: 'failed' }));
+  await create(
+    node(),
+    manual('alpha', {
+      displayname: 'Zulu',
+      metadata: { team: 'billing', tier: '1' },
+      success_count: 5,
+      last_success: '2026-01-03T00:00:00Z',
+      status: 'success',
+    }),
+  );
+  await create(
+    node(),
+    manual('bravo', {
+      displayname: 'yankee',
+      metadata: { team: 'billing' },
+      schedule: '@every 3h',
+      success_count: 9,
+      last_success: '2026-01-01T00:00:00Z',
+      status: 'success',
+    }),
+  );
+  await create(
+    node(),
+    manual('charlie', {
+      metadata: { team: 'web' },
+      disabled: true,
+      error_count: 2,
+      last_error: '2026-01-02T00:00:00Z',
+      status: 'failed',
+    }),
+  );
   await create(node(), manual('delta', { displayname: 'Xray', schedule: '@every 1h' }));
 }, 60_000);
 
 async function names(query: string): Promise<{ total: string | undefined; names: string[] }> {
   const answer = await node().get(`/v1/jobs${query}`);
-  expect(answer).toMatchObject({ status: 200, headers: { 'content-type': 'application/json; charset=utf-8', 'x-whom': 'test-node' } });
+  expect(answer).toMatchObject({
+    status: 200,
+    headers: { 'content-type': 'application/json; charset=utf-8', 'x-whom': 'test-node' },
+  });
   return { total: answer.headers['x-total-count'], names: answer.json().map((job: { name: string }) => job.name) };
 }
 
 describe('GET /v1/jobs', () => {
-  test('all, by name', async () => expect(await names('')).toEqual({ total: '4', names: ['alpha', 'bravo', 'charlie', 'delta'] }));
+  test('all, by name', async () =>
+    expect(await names('')).toEqual({ total: '4', names: ['alpha', 'bravo', 'charlie', 'delta'] }));
 
   test.each([
     ['_sort=id', 'alpha bravo charlie delta'],
@@ -78,7 +110,10 @@ describe('GET /v1/jobs', () => {
   });
 
   test.each([
-    ['_sort=started_at', /^_sort: names no field/], ['_sort=nmae', /did you mean name/], ['_start=-1', /^_start: must be a whole number/], ['_end=x', /^_end: /],
+    ['_sort=started_at', /^_sort: names no field/],
+    ['_sort=nmae', /did you mean name/],
+    ['_start=-1', /^_start: must be a whole number/],
+    ['_end=x', /^_end: /],
     ['disabled=maybe', /^disabled: must be true or false/],
   ])('%s: 400', async (query, text) => expectLine(await node().get(`/v1/jobs?${query}`), 400, text));
 
@@ -95,21 +130,31 @@ describe('GET /v1/jobs', () => {
 describe('GET /v1/jobs/:job', () => {
   test('the job as the list has it', async () => {
     const answer = await node().get('/v1/jobs/alpha');
-    expect(answer).toMatchObject({ status: 200, headers: { 'content-type': 'application/json; charset=utf-8', 'x-whom': 'test-node' } });
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: { 'content-type': 'application/json; charset=utf-8', 'x-whom': 'test-node' },
+    });
     expect((await node().get('/v1/jobs?q=alpha')).json()).toEqual([answer.json()]);
   });
 
-  test.each(['nobody', 'ALPHA', '..%2Falpha', '%2e%2e', '%F0%9F%94%94', 'a%00b', 'x'.repeat(500), "'%20or%201=1"])('%s: 404 with a line', async (name) => {
-    expectLine(await node().get(`/v1/jobs/${name}`), 404, /\S/);
-  });
+  test.each(['nobody', 'ALPHA', '..%2Falpha', '%2e%2e', '%F0%9F%94%94', 'a%00b', 'x'.repeat(500), "'%20or%201=1"])(
+    '%s: 404 with a line',
+    async (name) => {
+      expectLine(await node().get(`/v1/jobs/${name}`), 404, /\S/);
+    },
+  );
 
-  test('a path that is not percent-encoding: 400', async () => expectLine(await node().get('/v1/jobs/%zz'), 400, /percent-encoding/));
+  test('a path that is not percent-encoding: 400', async () =>
+    expectLine(await node().get('/v1/jobs/%zz'), 400, /percent-encoding/));
 });
 
 describe('long lists', () => {
   test('come in pieces, whole and in order', async () => {
-    const jobs = Array.from({ length: 450 }, (_, i) => manual(`many-${String(i).padStart(4, '0')}`, { metadata: { note: 'x'.repeat(300) } }));
-    for (let at = 0; at < jobs.length; at += 50) await Promise.all(jobs.slice(at, at + 50).map((job) => create(node(), job)));
+    const jobs = Array.from({ length: 450 }, (_, i) =>
+      manual(`many-${String(i).padStart(4, '0')}`, { metadata: { note: 'x'.repeat(300) } }),
+    );
+    for (let at = 0; at < jobs.length; at += 50)
+      await Promise.all(jobs.slice(at, at + 50).map((job) => create(node(), job)));
     const answer = await node().get('/v1/jobs?q=many-');
     expect(answer.headers['transfer-encoding']).toBe('chunked');
     expect(answer.headers['x-total-count']).toBe('450');

@@ -29,19 +29,57 @@ describe('creating', () => {
   test('201, the stored job, Location, X-Whom, JSON', async () => {
     const answer = await node().post('/v1/jobs', FULL);
     expect(answer.status).toBe(201);
-    expect(answer.headers).toMatchObject({ location: '/v1/jobs/full', 'x-whom': 'test-node', 'content-type': 'application/json; charset=utf-8' });
+    expect(answer.headers).toMatchObject({
+      location: '/v1/jobs/full',
+      'x-whom': 'test-node',
+      'content-type': 'application/json; charset=utf-8',
+    });
     expect(answer.headers['x-belfry-warning']).toBeUndefined();
-    expect(answer.json()).toMatchObject({ ...FULL, id: 'full', success_count: 0, error_count: 0, last_success: null, last_error: null, status: '', dependent_jobs: null });
+    expect(answer.json()).toMatchObject({
+      ...FULL,
+      id: 'full',
+      success_count: 0,
+      error_count: 0,
+      last_success: null,
+      last_error: null,
+      status: '',
+      dependent_jobs: null,
+    });
     expect((await node().get('/v1/jobs/full')).json()).toEqual(answer.json());
   });
 
   test('every field of a bare job has Dkron’s default, in Dkron’s order', async () => {
     const job = await create(node(), { name: 'bare', schedule: '@manually' });
-    expect(Object.entries(job)).toEqual(Object.entries({
-      id: 'bare', name: 'bare', displayname: '', timezone: '', schedule: '@manually', owner: '', owner_email: '', success_count: 0, error_count: 0,
-      last_success: null, last_error: null, disabled: false, tags: null, metadata: null, retries: 0, dependent_jobs: null, parent_job: '',
-      processors: {}, concurrency: 'allow', executor: '', executor_config: null, status: '', next: ZERO, ephemeral: false, starts_at: null, expires_at: null,
-    }));
+    expect(Object.entries(job)).toEqual(
+      Object.entries({
+        id: 'bare',
+        name: 'bare',
+        displayname: '',
+        timezone: '',
+        schedule: '@manually',
+        owner: '',
+        owner_email: '',
+        success_count: 0,
+        error_count: 0,
+        last_success: null,
+        last_error: null,
+        disabled: false,
+        tags: null,
+        metadata: null,
+        retries: 0,
+        dependent_jobs: null,
+        parent_job: '',
+        processors: {},
+        concurrency: 'allow',
+        executor: '',
+        executor_config: null,
+        status: '',
+        next: ZERO,
+        ephemeral: false,
+        starts_at: null,
+        expires_at: null,
+      }),
+    );
   });
 
   test('next is the next planned time in UTC', async () => {
@@ -53,22 +91,62 @@ describe('creating', () => {
   });
 
   test.each([
-    '@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly', '@minutely', '@manually', '@every 1h30m', '@at 2099-01-01T00:00:00Z',
-    '@after 2099-01-01T00:00:00Z <PT2H', '* * * * *', '*/5 * * * * *', '0 0 12 ? * MON-FRI', '0 ~ ~ * * *', 'TZ=Asia/Tokyo 0 0 12 * * *', 'CRON_TZ=UTC 0 0 12 * * *', 'H H * * *',
+    '@yearly',
+    '@annually',
+    '@monthly',
+    '@weekly',
+    '@daily',
+    '@midnight',
+    '@hourly',
+    '@minutely',
+    '@manually',
+    '@every 1h30m',
+    '@at 2099-01-01T00:00:00Z',
+    '@after 2099-01-01T00:00:00Z <PT2H',
+    '* * * * *',
+    '*/5 * * * * *',
+    '0 0 12 ? * MON-FRI',
+    '0 ~ ~ * * *',
+    'TZ=Asia/Tokyo 0 0 12 * * *',
+    'CRON_TZ=UTC 0 0 12 * * *',
+    'H H * * *',
   ])('schedule %s', async (schedule) => {
     expect(await create(node(), manual('schedules', { schedule, disabled: true }))).toMatchObject({ schedule });
   });
 
   test('the body is JSON whatever Content-Type says', async () => {
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/xml; charset=x', 'multipart/mixed']) {
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'application/xml; charset=x',
+      'multipart/mixed',
+      ';;;',
+      '',
+      'json',
+    ]) {
       const answer = await node().post('/v1/jobs', manual('typed'), { 'content-type': type });
       expect({ type, status: answer.status }).toEqual({ type, status: 201 });
     }
   });
 
   test('a posted id is ignored, counters and times of a backup are taken', async () => {
-    const job = await create(node(), manual('counted', { id: 'other', success_count: 7, error_count: 3, last_success: '2026-01-02T03:04:05.678Z', dependent_jobs: ['x'] }));
-    expect(job).toMatchObject({ id: 'counted', success_count: 7, error_count: 3, last_success: '2026-01-02T03:04:05.678Z', dependent_jobs: null });
+    const job = await create(
+      node(),
+      manual('counted', {
+        id: 'other',
+        success_count: 7,
+        error_count: 3,
+        last_success: '2026-01-02T03:04:05.678Z',
+        dependent_jobs: ['x'],
+      }),
+    );
+    expect(job).toMatchObject({
+      id: 'counted',
+      success_count: 7,
+      error_count: 3,
+      last_success: '2026-01-02T03:04:05.678Z',
+      dependent_jobs: null,
+    });
     const lower = await create(node(), manual('counted', { success_count: 1, last_success: '2025-01-01T00:00:00Z' }));
     expect(lower).toMatchObject({ success_count: 7, error_count: 3, last_success: '2026-01-02T03:04:05.678Z' });
   });
@@ -87,25 +165,46 @@ describe('creating', () => {
   });
 
   test('nullable times: null, any offset, the HTML form', async () => {
-    const job = await create(node(), manual('times', { starts_at: '2026-06-01T10:00:00.25+02:00', expires_at: '2099-06-01T10:30' }));
+    const job = await create(
+      node(),
+      manual('times', { starts_at: '2026-06-01T10:00:00.25+02:00', expires_at: '2099-06-01T10:30' }),
+    );
     expect(job).toMatchObject({ starts_at: '2026-06-01T08:00:00.25Z', expires_at: '2099-06-01T10:30:00Z' });
-    expect(await create(node(), manual('times', { starts_at: null }))).toMatchObject({ starts_at: null, expires_at: null });
+    expect(await create(node(), manual('times', { starts_at: null }))).toMatchObject({
+      starts_at: null,
+      expires_at: null,
+    });
   });
 
   test('what Belfry adds is kept, and shown only where it differs from the default', async () => {
     const additions = {
-      targets: 'all', guarantee: 'at-least-once', misfire: { grace: '5m', policy: 'all', window: '1d', max: 3 }, dst: { gap: 'skip', overlap: 'both' },
-      jitter: '30s', calendars: [{ dates: ['12-25'], weekdays: [0], ranges: [] }], timeout: '1h', kill_grace: '2s', start_deadline: '10m',
-      retry: { delay: '5s', factor: 3, max_delay: '1m', jitter: 0, elsewhere: true }, run_if_past: true, concurrency: 'queue',
+      targets: 'all',
+      guarantee: 'at-least-once',
+      misfire: { grace: '5m', policy: 'all', window: '1d', max: 3 },
+      dst: { gap: 'skip', overlap: 'both' },
+      jitter: '30s',
+      calendars: [{ dates: ['12-25'], weekdays: [0], ranges: [] }],
+      timeout: '1h',
+      kill_grace: '2s',
+      start_deadline: '10m',
+      retry: { delay: '5s', factor: 3, max_delay: '1m', jitter: 0, elsewhere: true },
+      run_if_past: true,
+      concurrency: 'queue',
     };
     const job = await create(node(), manual('added', { schedule: '@daily', disabled: true, ...additions }));
     expect(job).toMatchObject(additions);
-    const plain = await create(node(), manual('added', { misfire: { policy: 'last' }, kill_grace: '10s', targets: null }));
+    const plain = await create(
+      node(),
+      manual('added', { misfire: { policy: 'last' }, kill_grace: '10s', targets: null }),
+    );
     for (const field of Object.keys(additions)) if (field !== 'concurrency') expect(plain).not.toHaveProperty(field);
   });
 
   test('runoncreate in the query, with any value, runs it at once', async () => {
-    for (const [name, query] of [['first', 'runoncreate'], ['second', 'runoncreate=false']] as const) {
+    for (const [name, query] of [
+      ['first', 'runoncreate'],
+      ['second', 'runoncreate=false'],
+    ] as const) {
       expect((await node().post(`/v1/jobs?${query}`, manual(name))).headers['location']).toBe(`/v1/jobs/${name}`);
       expect((await node().get(`/v1/runs?job=${name}`)).json().runs).toMatchObject([{ job: name, trigger: 'manual' }]);
     }
@@ -129,7 +228,10 @@ describe('updating', () => {
 
   test('PUT /v1/jobs/:job: the body’s name counts, with a warning; without one the path’s does', async () => {
     const answer = await node().ask('PUT', '/v1/jobs/one', { body: manual('other') });
-    expect(answer).toMatchObject({ status: 201, headers: { location: '/v1/jobs/other', 'x-belfry-warning': expect.stringContaining('other') } });
+    expect(answer).toMatchObject({
+      status: 201,
+      headers: { location: '/v1/jobs/other', 'x-belfry-warning': expect.stringContaining('other') },
+    });
     expect((await node().get('/v1/jobs/one')).status).toBe(404);
     const { name: _name, ...nameless } = manual('one');
     const named = await node().ask('PUT', '/v1/jobs/one', { body: nameless });
@@ -147,11 +249,27 @@ describe('refusing', () => {
     ['a list', [], /^unable to parse payload: expected a JSON object/],
     ['null', 'null', /^unable to parse payload: expected a JSON object/],
     ['a number for a name', { name: 1 }, /^unable to parse payload: name: expected a string/],
-    ['true in a map', manual('x', { executor_config: { shell: true } }), /^unable to parse payload: executor_config\.shell: expected a string/],
-    ['true in a processor', manual('x', { processors: { log: { forward: true } } }), /^unable to parse payload: processors\.log\.forward: expected a string/],
+    [
+      'true in a map',
+      manual('x', { executor_config: { shell: true } }),
+      /^unable to parse payload: executor_config\.shell: expected a string/,
+    ],
+    [
+      'true in a processor',
+      manual('x', { processors: { log: { forward: true } } }),
+      /^unable to parse payload: processors\.log\.forward: expected a string/,
+    ],
     ['negative retries', manual('x', { retries: -1 }), /^unable to parse payload: retries: must be at least 0/],
-    ['2^63 retries', '{"name":"x","schedule":"@manually","retries":9223372036854775808}', /^unable to parse payload: retries: /],
-    ['a bad time', manual('x', { starts_at: 'tomorrow' }), /^unable to parse payload: starts_at: "tomorrow" is not a time/],
+    [
+      '2^63 retries',
+      '{"name":"x","schedule":"@manually","retries":9223372036854775808}',
+      /^unable to parse payload: retries: /,
+    ],
+    [
+      'a bad time',
+      manual('x', { starts_at: 'tomorrow' }),
+      /^unable to parse payload: starts_at: "tomorrow" is not a time/,
+    ],
     ['no name', { schedule: '@manually' }, /^job validation failed: name: name cannot be empty/],
     ['upper case', manual('Abc'), /^job validation failed: name: name contains illegal character "A"/],
     ['a slash', manual('a/b'), /illegal character "\/"/],
@@ -159,7 +277,11 @@ describe('refusing', () => {
     ['unicode', manual('漢字'), /illegal character "漢"/],
     ['a line break', manual('a\nb'), /illegal character "\\n"/],
     ['a long name', manual('x'.repeat(241)), /longer than 240 bytes/],
-    ['itself as parent', manual('x', { parent_job: 'x' }), /^job validation failed: parent_job: the job can not have itself as parent/],
+    [
+      'itself as parent',
+      manual('x', { parent_job: 'x' }),
+      /^job validation failed: parent_job: the job can not have itself as parent/,
+    ],
     ['no schedule', { name: 'x' }, /^job validation failed: schedule: schedule is empty/],
     ['a bad schedule', manual('x', { schedule: '61 * * * *' }), /^job validation failed: schedule: /],
     ['an unknown descriptor', manual('x', { schedule: '@dayly' }), /^job validation failed: schedule: /],
@@ -167,12 +289,36 @@ describe('refusing', () => {
     ['@at in the past', manual('x', { schedule: '@at 2020-01-01T00:00:00Z' }), /^job validation failed: schedule: /],
     ['only a zone', manual('x', { schedule: 'TZ=UTC' }), /^job validation failed: schedule: /],
     ['100,000 characters', manual('x', { schedule: '*,'.repeat(50_000) }), /^job validation failed: schedule: /],
-    ['a bad schedule of a child', manual('x', { schedule: '61 * * * *', parent_job: 'p' }), /^job validation failed: schedule: /],
-    ['concurrency', manual('x', { concurrency: 'never' }), /^job validation failed: concurrency: concurrency must be one of/],
-    ['an unknown zone', manual('x', { timezone: 'Europe/Berlim' }), /^job validation failed: timezone: .*Europe\/Berlin/],
-    ['a shell timeout', manual('x', { executor_config: { command: 'true', timeout: 'soon' } }), /^job validation failed: executor_config\.timeout: /],
-    ['a memory limit', manual('x', { executor_config: { command: 'true', mem_limit: '1 horse' } }), /^job validation failed: executor_config\.mem_limit: /],
-    ['an unknown calendar', manual('x', { schedule: '@daily', calendars: ['no-such'] }), /^job validation failed: calendars/],
+    [
+      'a bad schedule of a child',
+      manual('x', { schedule: '61 * * * *', parent_job: 'p' }),
+      /^job validation failed: schedule: /,
+    ],
+    [
+      'concurrency',
+      manual('x', { concurrency: 'never' }),
+      /^job validation failed: concurrency: concurrency must be one of/,
+    ],
+    [
+      'an unknown zone',
+      manual('x', { timezone: 'Europe/Berlim' }),
+      /^job validation failed: timezone: .*Europe\/Berlin/,
+    ],
+    [
+      'a shell timeout',
+      manual('x', { executor_config: { command: 'true', timeout: 'soon' } }),
+      /^job validation failed: executor_config\.timeout: /,
+    ],
+    [
+      'a memory limit',
+      manual('x', { executor_config: { command: 'true', mem_limit: '1 horse' } }),
+      /^job validation failed: executor_config\.mem_limit: /,
+    ],
+    [
+      'an unknown calendar',
+      manual('x', { schedule: '@daily', calendars: ['no-such'] }),
+      /^job validation failed: calendars/,
+    ],
   ])('%s: 400 with the field and the remedy', async (_what, body, text) => {
     const answer = await node().post('/v1/jobs', body);
     expectLine(answer, 400, text);
@@ -188,7 +334,11 @@ describe('refusing', () => {
   });
 
   test('a missing parent: 404 with exactly that', async () => {
-    expectLine(await node().post('/v1/jobs', manual('orphan', { parent_job: 'nobody', schedule: '' })), 404, /^specified parent job not found$/);
+    expectLine(
+      await node().post('/v1/jobs', manual('orphan', { parent_job: 'nobody', schedule: '' })),
+      404,
+      /^specified parent job not found$/,
+    );
     expect((await node().get('/v1/jobs/orphan')).status).toBe(404);
   });
 
@@ -196,7 +346,11 @@ describe('refusing', () => {
     await create(node(), manual('ring-a'));
     await create(node(), manual('ring-b', { schedule: '', parent_job: 'ring-a' }));
     await create(node(), manual('ring-c', { schedule: '', parent_job: 'ring-b' }));
-    expectLine(await node().post('/v1/jobs', manual('ring-a', { schedule: '', parent_job: 'ring-c' })), 400, /^job validation failed: parent_job: /);
+    expectLine(
+      await node().post('/v1/jobs', manual('ring-a', { schedule: '', parent_job: 'ring-c' })),
+      400,
+      /^job validation failed: parent_job: /,
+    );
     expect((await node().get('/v1/jobs/ring-a')).json()).toMatchObject({ parent_job: '', dependent_jobs: ['ring-b'] });
   });
 
@@ -213,11 +367,18 @@ describe('refusing', () => {
   });
 
   test('a prototype in the body reaches nothing', async () => {
-    const answer = await node().post('/v1/jobs', '{"name":"proto","schedule":"@manually","__proto__":{"disabled":true},"constructor":{}}');
+    const answer = await node().post(
+      '/v1/jobs',
+      '{"name":"proto","schedule":"@manually","__proto__":{"disabled":true},"constructor":{}}',
+    );
     expect(answer.status).toBe(201);
     expect(answer.json()).toMatchObject({ disabled: false });
     expect(answer.headers['x-belfry-warning']).toContain('"__proto__"');
-    expectLine(await node().post('/v1/jobs', '{"name":"proto","schedule":"@manually","tags":{"__proto__":"x"}}'), 400, /__proto__/);
+    expectLine(
+      await node().post('/v1/jobs', '{"name":"proto","schedule":"@manually","tags":{"__proto__":"x"}}'),
+      400,
+      /__proto__/,
+    );
   });
 });
 
@@ -237,7 +398,11 @@ describe('pause', () => {
   test('submissions get 503 whatever their body, everything else goes on', async () => {
     await create(node(), manual('before-pause'));
     expect((await node().post('/v1/pause')).json()).toEqual({ paused: true });
-    for (const [method, path] of [['POST', '/v1/jobs'], ['PATCH', '/v1/jobs'], ['PUT', '/v1/jobs/x']] as const) {
+    for (const [method, path] of [
+      ['POST', '/v1/jobs'],
+      ['PATCH', '/v1/jobs'],
+      ['PUT', '/v1/jobs/x'],
+    ] as const) {
       expectLine(await node().ask(method, path, { body: '{' }), 503, /paused/);
     }
     expect((await node().post('/v1/jobs/before-pause/run')).status).toBe(200);

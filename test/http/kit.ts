@@ -54,7 +54,9 @@ export function ended(node: TestNode, group: number): Promise<any> {
 export function running(node: TestNode, group: number): Promise<any> {
   return eventually(`run ${group} to start`, async () => {
     const run = (await node.get(`/v1/runs/${group}`)).json();
-    return run.executions?.some((execution: { started_at: string | null }) => execution.started_at !== null) ? run : undefined;
+    return run.executions?.some((execution: { started_at: string | null }) => execution.started_at !== null)
+      ? run
+      : undefined;
   });
 }
 
@@ -64,7 +66,10 @@ export async function runToEnd(node: TestNode, name: string): Promise<any> {
 
 /** Dkron's routes: one line of plain text with a status. */
 export function expectLine(answer: Answer, status: number, text: string | RegExp): void {
-  expect({ status: answer.status, type: answer.headers['content-type'] }).toEqual({ status, type: 'text/plain; charset=utf-8' });
+  expect({ status: answer.status, type: answer.headers['content-type'] }).toEqual({
+    status,
+    type: 'text/plain; charset=utf-8',
+  });
   expect(answer.text).toMatch(text);
   expect(answer.text).not.toMatch(/\n|\bat .*:\d+:\d+|node_modules/);
 }

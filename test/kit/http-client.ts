@@ -23,10 +23,20 @@ export interface Ask {
 /** One request; never follows redirects. Rejects when no answer comes within 30 s. */
 export function ask(base: string, method: string, path: string, { headers = {}, body, ca }: Ask = {}): Promise<Answer> {
   const { protocol, hostname, port } = new URL(base);
-  const bytes = body === undefined ? undefined : Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  const bytes =
+    body === undefined
+      ? undefined
+      : Buffer.isBuffer(body)
+        ? body
+        : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   // The path goes out as written, so that a test can send what URL would tidy up.
   const options = {
-    host: hostname.replace(/^\[|\]$/g, ''), port, method, path, agent: false as const, ...(ca === undefined ? {} : { ca }),
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port,
+    method,
+    path,
+    agent: false as const,
+    ...(ca === undefined ? {} : { ca }),
     headers: { ...(bytes === undefined ? {} : { 'content-length': String(bytes.length) }), ...headers },
     timeout: 30_000,
   };
@@ -45,7 +55,8 @@ export function ask(base: string, method: string, path: string, { headers = {}, 
 
 function answerOf(response: http.IncomingMessage, bytes: Buffer): Answer {
   const headers: Record<string, string | undefined> = {};
-  for (const [name, value] of Object.entries(response.headers)) headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  for (const [name, value] of Object.entries(response.headers))
+    headers[name] = Array.isArray(value) ? value.join(', ') : value;
   const text = bytes.toString('utf8');
   return { status: response.statusCode ?? 0, headers, text, bytes, json: () => JSON.parse(text) };
 }

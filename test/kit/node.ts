@@ -16,6 +16,8 @@ export interface NodeOptions {
   /** Further arguments of `belfry agent`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** What the node is started by, for example ['prlimit', '--nofile=64']; it must become the node, or end with it. */
+  readonly under?: readonly string[];
   /** Kept when given; else a fresh one that stop() removes. */
   readonly dataDir?: string;
 }
@@ -27,7 +29,8 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
   const args = ['--disable-warning=ExperimentalWarning', join(ROOT, 'src/main.ts'), 'agent'];
   args.push('--http-addr', '127.0.0.1:0', '--data-dir', dataDir, '--node-name', 'test-node', ...(options.args ?? []));
   const env = { PATH: process.env['PATH'] ?? '', HOME: dataDir, TZ: 'UTC', ...options.env };
-  const child = spawn(process.execPath, args, { cwd: dataDir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program = process.execPath, ...words] = [...(options.under ?? []), process.execPath, ...args];
+  const child = spawn(program, words, { cwd: dataDir, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const node = new TestNode(child, dataDir, ownDir);
   try {
     await node.ready();

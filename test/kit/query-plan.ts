@@ -3,7 +3,8 @@ import type { Database, SqlValue } from '../../src/store/database.ts';
 
 /** The steps of EXPLAIN QUERY PLAN in words, e.g. "SEARCH jobs USING INDEX jobs_name (name=?)". */
 export async function queryPlan(database: Database, sql: string, params: readonly SqlValue[] = []): Promise<string[]> {
-  const blanks = params.length > 0 ? params : Array.from(sql.replaceAll(/'(?:[^']|'')*'/g, '').matchAll(/\?/g), () => null);
+  const blanks =
+    params.length > 0 ? params : Array.from(sql.replaceAll(/'(?:[^']|'')*'/g, '').matchAll(/\?/g), () => null);
   const rows = await database.read('local', `EXPLAIN QUERY PLAN ${sql}`, blanks);
   return rows.map((row) => String(row['detail']));
 }
@@ -21,7 +22,10 @@ export async function assertNoScan(database: Database, sql: string, allowed: rea
 }
 
 /** A database that notes every distinct statement it is given, so that a test can ask for the plans of what was really used. */
-export function recording(database: Database): { readonly database: Database; readonly statements: ReadonlySet<string> } {
+export function recording(database: Database): {
+  readonly database: Database;
+  readonly statements: ReadonlySet<string>;
+} {
   const statements = new Set<string>();
   return {
     statements,

@@ -33,7 +33,15 @@ export async function startRqlited(): Promise<RunningRqlited | undefined> {
   const directory = await mkdtemp(join(tmpdir(), 'belfry-rqlite-'));
   const [http, raft] = await freePorts();
   const url = `http://127.0.0.1:${http}`;
-  const args = ['-node-id', '1', '-http-addr', `127.0.0.1:${http}`, '-raft-addr', `127.0.0.1:${raft}`, join(directory, 'data')];
+  const args = [
+    '-node-id',
+    '1',
+    '-http-addr',
+    `127.0.0.1:${http}`,
+    '-raft-addr',
+    `127.0.0.1:${raft}`,
+    join(directory, 'data'),
+  ];
   let child = await launch(binary.path, args, url);
   const kill = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -61,7 +69,9 @@ async function launch(path: string, args: readonly string[], url: string): Promi
   // A killed test process must not leave a Raft node behind. setpriv replaces itself, so the pid is rqlited's own.
   const guarded = existsSync('/usr/bin/setpriv');
   const command = guarded ? '/usr/bin/setpriv' : path;
-  const child = spawn(command, guarded ? ['--pdeathsig', 'KILL', path, ...args] : args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(command, guarded ? ['--pdeathsig', 'KILL', path, ...args] : args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)));
   const until = performance.now() + READY_WITHIN_MS;

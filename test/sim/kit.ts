@@ -74,6 +74,7 @@ export class House {
   readonly failures: unknown[] = [];
   readonly #directory = simDirectory();
   readonly #options: HouseOptions;
+  #old: SimNode | undefined;
   node: SimNode;
   leader!: Leader;
 
@@ -106,9 +107,14 @@ export class House {
 
   /** A new life on the same store; the old one, if any, is killed. */
   async restart(): Promise<void> {
-    this.node.crash();
-    this.node = this.#newNode();
+    this.#old?.crash();
+    this.#old = this.node = this.#newNode();
     this.leader = await this.time.until(this.node.start());
+  }
+
+  /** The next restart leaves the present life alone: a leader that others take for dead. */
+  forget(): void {
+    this.#old = undefined;
   }
 
   async put(job: Record<string, unknown>): Promise<void> {

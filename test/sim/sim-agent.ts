@@ -58,6 +58,11 @@ export interface SimAgentOptions {
   readonly truths: number;
 }
 
+interface Stream {
+  events: AgentEvents | null;
+  readonly connection: Connection;
+}
+
 const REDELIVER_MS = 10_000;
 
 export class SimAgent {
@@ -67,7 +72,7 @@ export class SimAgent {
   readonly #witness: Witness;
   readonly #marks = new Map<number, Mark>();
   #epoch = 0;
-  #connection: { events: AgentEvents; connection: Connection } | null = null;
+  #connection: Stream | null = null;
   #lastDelivery = 0;
   #lastReport = 0;
   /** Refuses new runs, as a node short of disk does. */
@@ -95,6 +100,7 @@ export class SimAgent {
   /** A leader's end of this agent. The epoch is told at once; messages of older leaders still on their way are refused from now on. */
   connect(connection: Connection): AgentSession {
     this.#epoch = Math.max(this.#epoch, connection.epoch);
+    const own: Stream = { events: null, connection };
     const send = (run: () => void) => {
       const at = Math.max(this.#lastDelivery, this.#time.monotonic() + this.#random.float() * this.#options.delayMsMax);
       this.#lastDelivery = at;
@@ -104,14 +110,15 @@ export class SimAgent {
       node: this.#options.node,
       start: (epoch, runs) => {
         for (const run of runs) this.#witness.sent(run, epoch);
-        send(() => this.#accept(epoch, runs));
+        send(() => this.#accept(epoch, runs, own));
       },
       stop: (runs) => send(() => this.#stop(connection.epoch, runs)),
       acknowledge: (keys) => send(() => this.#forget(keys)),
       known: () =>
         new Promise((resolve) => send(() => connection.defer(() => resolve(this.#known())))),
       subscribe: (events) => {
-        this.#connection = { events, connection };
+        own.events = events;
+        this.#connection = own;
         this.#lastReport = this.#time.monotonic();
       },
     };
@@ -130,9 +137,14 @@ export class SimAgent {
     this.#report((events) => events.ended([ended]));
   }
 
-  #accept(epoch: number, runs: readonly StartRequest[]): void {
-    if (epoch < this.#epoch) return this.#refuse(runs, 'stale_epoch');
-    if (this.refuses !== null) return this.#refuse(runs, this.refuses);
+  /** Its disk is replaced. */
+  forgetAll(): void {
+    this.#marks.clear();
+  }
+
+  #accept(epoch: number, runs: readonly StartRequest[], from: Stream): void {
+    if (epoch < this.#epoch) return this.#refuse(runs, 'stale_epoch', from);
+    if (this.refuses !== null) return this.#refuse(runs, this.refuses, from);
     for (const request of runs) {
       if (this.#marks.has(request.key)) continue;
       const mark: Mark = { request, state: 'accepted', started: null, ended: null, truth: null };
@@ -141,8 +153,10 @@ export class SimAgent {
     }
   }
 
-  #refuse(runs: readonly StartRequest[], why: ExecutionRefused['why']): void {
-    this.#report((events) => events.refused(runs.map(({ key }) => ({ key, why }))));
+  #refuse(runs: readonly StartRequest[], why: ExecutionRefused['why'], from: Stream): void {
+    // A repeated start of a run it has is answered like the first one.
+    const refused = runs.filter(({ key }) => !this.#marks.has(key)).map(({ key }) => ({ key, why }));
+    if (refused.length > 0) this.#report((events) => events.refused(refused), from);
   }
 
   #start(mark: Mark): void {
@@ -237,11 +251,11 @@ export class SimAgent {
     });
   }
 
-  #report(tell: (events: AgentEvents) => void): void {
-    const to = this.#connection;
-    if (to === null) return;
+  #report(tell: (events: AgentEvents) => void, to: Stream | null = this.#connection): void {
+    const events = to?.events;
+    if (to === null || events == null) return;
     const at = Math.max(this.#lastReport, this.#time.monotonic() + this.#random.float() * this.#options.delayMsMax);
     this.#lastReport = at;
-    this.#time.at(at - this.#time.monotonic(), () => to.connection.defer(() => tell(to.events)));
+    this.#time.at(at - this.#time.monotonic(), () => to.connection.defer(() => tell(events)));
   }
 }

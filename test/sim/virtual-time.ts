@@ -73,7 +73,7 @@ export class VirtualTime {
 
   /** Moves on by `ms`, or until `done` says so after a timer; answers whether it did. */
   async run(ms: number, done: () => boolean = () => false): Promise<boolean> {
-    const end = this.#nowMs + ms;
+    const end = this.#nowMs + Math.max(0, ms);
     await this.settle();
     for (;;) {
       if (done()) return true;

@@ -1,4 +1,15 @@
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -53,7 +64,14 @@ describe('backup create and verify', () => {
     await new DiskReserve(database).check();
     const made = createBackup({ dataDir, file }, modules);
     await commit(database, ...executions(500, 10));
-    expect(made).toMatchObject({ file, schemaVersion: newestVersion(loadMigrations()), epoch: 3, jobs: 2, executions: 100, openExecutions: 100 });
+    expect(made).toMatchObject({
+      file,
+      schemaVersion: newestVersion(loadMigrations()),
+      epoch: 3,
+      jobs: 2,
+      executions: 100,
+      openExecutions: 100,
+    });
     expect(made.manifest).toMatchObject({ epoch: 3, schemaVersion: made.schemaVersion });
     expect(verifyBackup(file)).toEqual({ ...made, bytes: statSync(file).size });
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -79,7 +97,9 @@ describe('backup create and verify', () => {
     writeFileSync(file, 'precious');
     expect(() => createBackup({ dataDir, file }, modules)).toThrow(expect.objectContaining({ code: 'conflict' }));
     expect(readFileSync(file, 'utf8')).toBe('precious');
-    expect(() => createBackup({ dataDir: join(dataDir, 'none'), file: `${file}2` }, modules)).toThrow(expect.objectContaining({ code: 'not_found' }));
+    expect(() => createBackup({ dataDir: join(dataDir, 'none'), file: `${file}2` }, modules)).toThrow(
+      expect.objectContaining({ code: 'not_found' }),
+    );
     expect(existsSync(`${file}2`)).toBe(false);
   });
 
@@ -89,7 +109,12 @@ describe('backup create and verify', () => {
     const bytes = readFileSync(file);
     const damaged = Buffer.from(bytes);
     damaged.fill(0, 4096 * 8, 4096 * 9);
-    for (const content of [damaged, bytes.subarray(0, bytes.length - 5000), Buffer.from('x'.repeat(9000)), Buffer.alloc(0)]) {
+    for (const content of [
+      damaged,
+      bytes.subarray(0, bytes.length - 5000),
+      Buffer.from('x'.repeat(9000)),
+      Buffer.alloc(0),
+    ]) {
       writeFileSync(file, content);
       expect(() => verifyBackup(file)).toThrow(expect.objectContaining({ code: 'damaged' }));
     }
@@ -121,7 +146,11 @@ describe('backup restore', () => {
     const restored = openStore(path);
     expect(await value(restored, 'SELECT count(*) FROM executions')).toBe(100);
     const marker = await readMarker(restored);
-    expect(marker).toEqual({ restoredAt: marker?.restoredAt, backupCreatedAt: result.summary.manifest?.createdAt, catchUp: true });
+    expect(marker).toEqual({
+      restoredAt: marker?.restoredAt,
+      backupCreatedAt: result.summary.manifest?.createdAt,
+      catchUp: true,
+    });
     expect(marker?.restoredAt).toBeGreaterThanOrEqual(before);
     await commit(restored, clearMarker());
     expect(await readMarker(restored)).toBeUndefined();
@@ -144,7 +173,11 @@ describe('backup restore', () => {
     for (let n = 0; n < 5; n++) await claimLeadership(again, 'me');
     await again.close();
     expect((await restore()).epoch).toBe(10);
-    for (const [id, content] of [['a', '40\n'], ['b', '7'], ['c', 'nonsense']] as const) {
+    for (const [id, content] of [
+      ['a', '40\n'],
+      ['b', '7'],
+      ['c', 'nonsense'],
+    ] as const) {
       mkdirSync(join(dataDir, 'runners', id), { recursive: true });
       writeFileSync(join(dataDir, 'runners', id, 'epoch'), content);
     }
@@ -181,7 +214,10 @@ describe('backup restore', () => {
     await (await live()).close();
     createBackup({ dataDir, file }, modules);
     truncateSync(file, statSync(file).size - 4096);
-    const state = () => [readFileSync(path).toString('hex'), readdirSync(dataDir).filter((name) => name.startsWith('belfry.db'))];
+    const state = () => [
+      readFileSync(path).toString('hex'),
+      readdirSync(dataDir).filter((name) => name.startsWith('belfry.db')),
+    ];
     const before = state();
     await expect(restore()).rejects.toMatchObject({ code: 'damaged' });
     expect(state()).toEqual(before);

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { closeSync, copyFileSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { damageOf } from '../../src/store/damage.ts';
@@ -42,26 +52,31 @@ const DAMAGES: [string, (path: string) => void][] = [
 ];
 
 describe('a damaged database', () => {
-  it.each(DAMAGES)('%s: is met at start with the file and the restore command, and left as it is', async (_name, damage) => {
-    const path = await sample();
-    damage(path);
-    const before = sum(path);
-    expect(() => openStore(path)).toThrow(
-      expect.objectContaining({
-        code: 'damaged',
-        message: expect.stringContaining(path) as string,
-        remedy: expect.stringContaining('belfry backup restore FILE --data-dir') as string,
-      }),
-    );
-    expect(sum(path)).toBe(before);
-  });
+  it.each(DAMAGES)(
+    '%s: is met at start with the file and the restore command, and left as it is',
+    async (_name, damage) => {
+      const path = await sample();
+      damage(path);
+      const before = sum(path);
+      expect(() => openStore(path)).toThrow(
+        expect.objectContaining({
+          code: 'damaged',
+          message: expect.stringContaining(path) as string,
+          remedy: expect.stringContaining('belfry backup restore FILE --data-dir') as string,
+        }),
+      );
+      expect(sum(path)).toBe(before);
+    },
+  );
 
   it('is met at first touch when it is too large to be checked at start; nothing is written after that', async () => {
     const path = await sample();
     overwrite(path, 30 * PAGE, Buffer.alloc(PAGE));
     const before = sum(path);
     const database = openStore(path, { startCheckBytesMax: 0 });
-    await expect(database.read('local', 'SELECT count(message) FROM executions')).rejects.toMatchObject({ code: 'damaged' });
+    await expect(database.read('local', 'SELECT count(message) FROM executions')).rejects.toMatchObject({
+      code: 'damaged',
+    });
     await expect(database.write(executions(5000, 1))).rejects.toMatchObject({ code: 'damaged' });
     await expect(database.read('local', 'SELECT 1')).rejects.toMatchObject({ code: 'damaged' });
     await database.close();
@@ -72,7 +87,10 @@ describe('a damaged database', () => {
     const path = await sample();
     overwrite(path, 30 * PAGE, Buffer.alloc(PAGE));
     const database = openStore(path, { startCheckBytesMax: 0 });
-    const batches = await Promise.allSettled([database.write([s('UPDATE executions SET relaunch = relaunch + 1')]), database.write([s('SELECT 1')])]);
+    const batches = await Promise.allSettled([
+      database.write([s('UPDATE executions SET relaunch = relaunch + 1')]),
+      database.write([s('SELECT 1')]),
+    ]);
     expect(batches.map((batch) => batch.status)).toEqual(['rejected', 'rejected']);
   });
 

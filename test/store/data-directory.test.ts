@@ -33,7 +33,9 @@ describe('data directory', () => {
     const child = startChild(HOLDER, [path]);
     await child.line();
     expect(() => open(path)).toThrow(new RegExp(`in use by process ${child.pid}, started 20`));
-    expect(() => open(path)).toThrow(expect.objectContaining({ code: 'conflict', remedy: expect.stringContaining(`kill ${child.pid}`) as string }));
+    expect(() => open(path)).toThrow(
+      expect.objectContaining({ code: 'conflict', remedy: expect.stringContaining(`kill ${child.pid}`) as string }),
+    );
   });
 
   it('refuses a second opening in the same process, and the first keeps its lock', () => {

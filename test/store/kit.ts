@@ -9,8 +9,9 @@ import { createInterface } from 'node:readline';
 import { afterEach, expect } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Database, SqlValue, Statement } from '../../src/store/database.ts';
+import type { SqliteOptions } from '../../src/store/sqlite-connections.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
-import type { SqliteDatabase, SqliteOptions } from '../../src/store/sqlite.ts';
+import type { SqliteDatabase } from '../../src/store/sqlite.ts';
 
 const cleanups: (() => unknown)[] = [];
 
@@ -69,7 +70,9 @@ export interface Child {
 
 /** Runs a TypeScript program in a process of its own, killed after the test at the latest. */
 export function startChild(program: string, args: readonly string[]): Child {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return;

@@ -14,7 +14,10 @@ function empty(): Database {
 }
 
 async function schemaOf(database: Database): Promise<unknown[]> {
-  return database.read('local', `SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name`);
+  return database.read(
+    'local',
+    `SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name`,
+  );
 }
 
 describe('fixtures of released versions', () => {
@@ -48,7 +51,11 @@ describe('fixtures of released versions', () => {
 
 describe('migrate', () => {
   const base = loadMigrations();
-  const next: Migration = { version: newest + 1, name: 'next', statements: ['CREATE TABLE next (x)', 'INSERT INTO next VALUES (1)'] };
+  const next: Migration = {
+    version: newest + 1,
+    name: 'next',
+    statements: ['CREATE TABLE next (x)', 'INSERT INTO next VALUES (1)'],
+  };
 
   it('applies what is missing, each with its version in one batch', async () => {
     const database = empty();
@@ -98,5 +105,4 @@ describe('migrate', () => {
     writeFileSync(join(directory, '0002-late.sql'), 'SELECT 1;');
     expect(() => loadMigrations(directory)).toThrow('0002-late.sql should be number 1');
   });
-
 });

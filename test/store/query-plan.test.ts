@@ -11,9 +11,13 @@ it('tells a search from a scan', async () => {
   await migrate(database);
   await assertNoScan(database, `SELECT id FROM jobs WHERE name = ? AND deleted_at IS NULL AND definition <> '?'`);
   await assertNoScan(database, fence(1).sql);
-  expect(await queryPlan(database, 'SELECT * FROM jobs WHERE id = ?', [1])).toEqual([expect.stringContaining('SEARCH jobs')]);
+  expect(await queryPlan(database, 'SELECT * FROM jobs WHERE id = ?', [1])).toEqual([
+    expect.stringContaining('SEARCH jobs'),
+  ]);
   await expect(assertNoScan(database, 'SELECT id FROM jobs WHERE displayname = ?')).rejects.toThrow('scans: SCAN jobs');
-  await expect(assertNoScan(database, 'DELETE FROM executions WHERE node = ?')).rejects.toThrow('scans: SCAN executions');
+  await expect(assertNoScan(database, 'DELETE FROM executions WHERE node = ?')).rejects.toThrow(
+    'scans: SCAN executions',
+  );
   await assertNoScan(database, 'DELETE FROM executions WHERE node = ?', ['SCAN executions']);
 });
 

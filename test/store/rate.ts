@@ -8,14 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/lib/clock.ts';
-import type { ExecutionEnded } from '../../src/model/agent.ts';
 import { fence } from '../../src/store/database.ts';
 import type { Statement } from '../../src/store/database.ts';
 import { claimLeadership } from '../../src/store/leadership.ts';
 import { migrate } from '../../src/store/migrations.ts';
-import { launchStatements } from '../../src/store/occurrences.ts';
-import { finishStatements } from '../../src/store/results.ts';
-import { openSqlite, SQLITE_DEFAULTS } from '../../src/store/sqlite.ts';
+import { SQLITE_DEFAULTS } from '../../src/store/sqlite-connections.ts';
+import { openSqlite } from '../../src/store/sqlite.ts';
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +31,17 @@ const path = join(directory, 'belfry.db');
 const database = openSqlite(path, { clock: systemClock, checkpointPages: Number(values['checkpoint-pages']) });
 await migrate(database);
 const epoch = await claimLeadership(database, 'node');
+
+// One statement per row changed, in the shape of real runs; the engine benchmark runs the scheduler's own.
+const OCCURRENCE = `INSERT INTO occurrences (group_id, job_id, job_version, trigger, nominal_at, dedup, due_at, phase, outcome, reason, count, forced)
+  VALUES (?, ?, 1, 0, ?, 0, ?, 3, 0, 0, 1, 0) ON CONFLICT DO NOTHING`;
+const EXECUTION = `INSERT INTO executions (key, group_id, job_id, attempt, relaunch, node, outcome, reason, output_bytes, log_bytes)
+  VALUES (?, ?, ?, 1, 0, 'node', 0, 0, 0, 0) ON CONFLICT DO NOTHING`;
+const COUNTED = `UPDATE job_state SET success_count = success_count + 1, last_success_at = ?, status = 'success' WHERE job_id = ?`;
+const DECIDED = 'UPDATE occurrences SET phase = 0, outcome = 1, finished_at = ? WHERE group_id = ? AND phase = 3';
+const OUTPUT = 'INSERT INTO outputs (key, tail) VALUES (?, ?)';
+const ENDED = `UPDATE executions SET started_at_us = ?, finished_at_us = ?, outcome = 1, exit_code = 0, output_bytes = 17, log_bytes = 17
+  WHERE key = ? AND finished_at_us IS NULL`;
 
 const START = Date.now();
 let next = 0;
@@ -57,29 +66,22 @@ await write(
 async function tick(): Promise<[number, number]> {
   const runs = Array.from({ length: batchSize }, () => next++);
   const intents = runs.flatMap((run) => {
-    const nominalAt = START + Math.floor(run / jobs) * 1000;
-    const occurrence = { group: START * 1000 + run, jobId: (run % jobs) + 1, jobVersion: 1, trigger: 'schedule', nominalAt, dueAt: nominalAt } as const;
-    return launchStatements({ ...occurrence, parentGroup: null, concurrency: 'allow', delayed: false, forced: false, extend: null }, 'node', START).statements;
+    const at = START + Math.floor(run / jobs) * 1000;
+    return [
+      { sql: OCCURRENCE, params: [START * 1000 + run, (run % jobs) + 1, at, at] },
+      { sql: EXECUTION, params: [START * 1000 + run, START * 1000 + run, (run % jobs) + 1] },
+    ];
   });
-  const results = runs.map((run) => ({
-    ended: ended(START * 1000 + run),
-    group: START * 1000 + run,
-    jobId: (run % jobs) + 1,
-    phase: 'final' as const,
-    outcome: 'succeeded' as const,
-    reason: '' as const,
-    wakeAt: null,
-    now: START,
-    output: 'a line of output\n',
-  }));
-  return [await write(intents), await write(finishStatements(results))];
-}
-
-function ended(key: number): ExecutionEnded {
-  return {
-    key, startedAtUs: key, finishedAtUs: key + 1000, outcome: 'succeeded', reason: '', exitCode: 0, signal: null, message: null,
-    tail: 'a line of output\n', outputBytes: 17, logBytes: 17,
-  };
+  const results = runs.flatMap((run) => {
+    const key = START * 1000 + run;
+    return [
+      { sql: COUNTED, params: [START, (run % jobs) + 1] },
+      { sql: DECIDED, params: [START, key] },
+      { sql: OUTPUT, params: [key, 'a line of output\n'] },
+      { sql: ENDED, params: [key, key + 1000, key] },
+    ];
+  });
+  return [await write(intents), await write(results)];
 }
 
 while (next < Number(values.kept)) await tick();
@@ -93,7 +95,8 @@ const read = (sql: string) => database.read('local', sql);
 const seconds = (performance.now() - started) / 1000;
 const cpu = process.cpuUsage(cpuBefore);
 commits.sort((a, b) => a - b);
-const ms = (share: number) => (commits[Math.min(commits.length - 1, Math.floor(commits.length * share))] ?? 0).toFixed(1);
+const ms = (share: number) =>
+  (commits[Math.min(commits.length - 1, Math.floor(commits.length * share))] ?? 0).toFixed(1);
 // Frames of one tick in a -wal that starts afresh: every page a run touches is written here and again at the checkpoint.
 await read('PRAGMA wal_checkpoint(RESTART)');
 await read('PRAGMA wal_autocheckpoint = 1000000');

@@ -17,7 +17,8 @@ function mountSmall(kind: 'tmpfs' | 'ext4'): string | undefined {
   const mountPoint = join(root, 'mounted');
   mkdirSync(mountPoint);
   try {
-    if (kind === 'tmpfs') execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${FILESYSTEM_BYTES}`, 'none', mountPoint], { stdio: 'pipe' });
+    if (kind === 'tmpfs')
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${FILESYSTEM_BYTES}`, 'none', mountPoint], { stdio: 'pipe' });
     else {
       const image = join(root, 'image');
       execFileSync('truncate', ['-s', String(FILESYSTEM_BYTES), image], { stdio: 'pipe' });
@@ -106,7 +107,9 @@ describe.each(['tmpfs', 'ext4'] as const)('on a full %s', (kind) => {
     expect(await value(again, 'PRAGMA integrity_check')).toBe('ok');
   }, 60_000);
 
-  it('without the reserve there would be next to no room: what the test above measures is the reserve', async ({ skip }) => {
+  it('without the reserve there would be next to no room: what the test above measures is the reserve', async ({
+    skip,
+  }) => {
     const directory = mountSmall(kind);
     if (directory === undefined) return skip();
     const database = openStore(join(directory, 'belfry.db'));

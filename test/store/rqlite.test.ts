@@ -1,5 +1,7 @@
 /** What only the rqlite implementation can meet: a server that dies, and the search for its binary. */
+import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findRqlited, verifySha256 } from '../../src/store/rqlite/binary.ts';
@@ -8,7 +10,9 @@ import { startRqlited } from '../kit/rqlited.ts';
 import { commit, defer, s, temporaryDirectory, value } from './kit.ts';
 
 describe('a rqlited that dies', () => {
-  it('makes writes unknown and reads unavailable, never empty; what it acknowledged is there when it is back', async ({ skip }) => {
+  it('makes writes unknown and reads unavailable, never empty; what it acknowledged is there when it is back', async ({
+    skip,
+  }) => {
     const server = await startRqlited();
     if (server === undefined) return skip();
     defer(() => server.stop());
@@ -33,6 +37,26 @@ describe('a rqlited that dies', () => {
     expect(stored).toBeLessThanOrEqual(acknowledged + 1);
   }, 60_000);
 
+  it('answers for everything acknowledged right after a restart, when it has not yet read its own log', async ({
+    skip,
+  }) => {
+    const server = await startRqlited();
+    if (server === undefined) return skip();
+    defer(() => server.stop());
+    const database = openRqlite({ url: server.url });
+    defer(() => database.close());
+    await commit(database, s('CREATE TABLE t (id INTEGER PRIMARY KEY)'));
+    for (const [level, rows] of [
+      ['leader', 300],
+      ['linearizable', 600],
+    ] as const) {
+      for (let n = 0; n < 300; n++) await commit(database, s('INSERT INTO t DEFAULT VALUES'));
+      await server.kill();
+      await server.restart();
+      expect(await database.read(level, 'SELECT count(*) AS c FROM t')).toEqual([{ c: rows }]);
+    }
+  }, 60_000);
+
   it('does not hang a caller: a silent server is unknown or unavailable after the timeout', async ({ skip }) => {
     const server = await startRqlited();
     if (server === undefined) return skip();
@@ -44,6 +68,45 @@ describe('a rqlited that dies', () => {
     await expect(database.read('leader', 'SELECT 1')).rejects.toMatchObject({ code: 'unavailable' });
     process.kill(server.pid, 'SIGCONT');
   }, 60_000);
+
+  it('is asked at the level the caller needs, and answers that are no results are never taken for empty ones', async () => {
+    const asked: string[] = [];
+    let answer: [number, string] = [200, '{"results":[{"columns":["x"],"types":["integer"]}]}'];
+    const server = createServer((request, response) => {
+      asked.push(String(request.url));
+      request.resume().on('end', () => response.writeHead(answer[0]).end(answer[1]));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    defer(() => server.close());
+    const database = openRqlite({ url: `http://127.0.0.1:${(server.address() as { port: number }).port}` });
+    defer(() => database.close());
+    for (const level of ['local', 'leader', 'leader', 'linearizable'] as const)
+      expect(await database.read(level, 'SELECT 1')).toEqual([]);
+    expect(asked.map((path) => /level=(\w+)/.exec(path)?.[1])).toEqual(['none', 'strong', 'weak', 'strong']);
+
+    for (const failed of [
+      [503, 'leader not found'],
+      [500, 'leadership lost while committing log'],
+      [200, '{"results":[],"error":"not leader"}'],
+      [200, '{"resu'],
+    ]) {
+      answer = failed as [number, string];
+      expect(await database.write([s('DELETE FROM t')])).toMatchObject({ kind: 'unknown' });
+      await expect(database.read('leader', 'SELECT 1')).rejects.toMatchObject({ code: 'unavailable' });
+    }
+    for (const [error, expected] of [
+      ['database or disk is full', { kind: 'full' }],
+      ['database is locked', { kind: 'unknown' }],
+    ] as const) {
+      answer = [200, JSON.stringify({ results: [{ error }] })];
+      expect(await database.write([s('DELETE FROM t')])).toMatchObject(expected);
+    }
+    answer = [200, '{"results":[{"error":"database disk image is malformed"}]}'];
+    await expect(database.write([s('DELETE FROM t')])).rejects.toMatchObject({ code: 'damaged' });
+    await expect(database.read('leader', 'SELECT 1')).rejects.toMatchObject({ code: 'damaged' });
+    answer = [200, '{"results":[]}'];
+    expect(await database.write([s('DELETE FROM t')])).toMatchObject({ kind: 'unknown' });
+  });
 
   it('is never sent a batch over the limit', async () => {
     const database = openRqlite({ url: 'http://127.0.0.1:9', requestBytesMax: 1000 });
@@ -65,7 +128,10 @@ describe('the rqlited binary', () => {
   it('is refused when it is not the one this version was tested with', async () => {
     const path = join(temporaryDirectory(), 'rqlited');
     writeFileSync(path, 'something else');
-    await expect(verifySha256(path, '0'.repeat(64))).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('SHA-256') as string });
+    await expect(verifySha256(path, '0'.repeat(64))).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('SHA-256') as string,
+    });
   });
 
   it('on PATH is used where no package is', async ({ skip }) => {

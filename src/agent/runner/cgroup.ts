@@ -2,7 +2,7 @@
  * A control group (v2) per run, where one can be made: whatever the job does, its processes stay in it, and one write kills them all.
  * Making, filling and removing one costs about 0.17 ms, more than the start itself, so `auto` leaves them out of bursts (launcher.ts).
  */
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Cgroups {
@@ -20,6 +20,7 @@ export function openCgroups(): Cgroups | null {
     const usable = existsSync(join(probe, 'cgroup.kill'));
     rmdirSync(probe);
     if (!usable) return null;
+    sweep(parent);
   } catch {
     return null; // read-only or not ours
   }
@@ -53,13 +54,19 @@ export function cgroupOutOfMemory(path: string): boolean {
   }
 }
 
-/** Fails while background children of the job live in it; those keep it until the next start of the machine or their own end. */
-export function removeCgroup(path: string): void {
+/** false: background children of the job still live in it. */
+export function removeCgroup(path: string): boolean {
   try {
     rmdirSync(path);
-  } catch {
-    // Still populated: an empty leaf costs the kernel a few kilobytes.
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
   }
+}
+
+/** Groups whose background children have ended since; those that are still populated cannot be removed. */
+function sweep(parent: string): void {
+  for (const name of readdirSync(parent)) if (/^belfry-\d+$/.test(name)) removeCgroup(join(parent, name));
 }
 
 function create(path: string, memLimitBytes: number | null): string | null {

@@ -1,15 +1,23 @@
-/** The executors that run inside the runner, loaded when the first run (or `warm`) asks: an idle runner does not carry an http client. */
+/**
+ * The one file of the runner that knows executors by name. Those that run inside it are loaded when the first run (or `warm`) asks: an idle
+ * runner does not carry an http client.
+ */
 import type { Executor } from '../../executors/executor.ts';
 import type { Clock } from '../../lib/clock.ts';
 
-const LOADERS: Readonly<Record<string, (clock: Clock) => Promise<Executor>>> = {
+/** `close` lets go of what an executor keeps between runs. */
+type LoadedExecutor = Executor & { close?(): void };
+
+export { planShell, type ProcessPlan } from '../../executors/shell.ts';
+
+const LOADERS: Readonly<Record<string, (clock: Clock) => Promise<LoadedExecutor>>> = {
   http: async (clock) => (await import('../../executors/http/http.ts')).createHttpExecutor({ clock }),
 };
 
 export class Executors {
   readonly #clock: Clock;
-  readonly #loaded = new Map<string, Executor>();
-  readonly #loading = new Map<string, Promise<Executor>>();
+  readonly #loaded = new Map<string, LoadedExecutor>();
+  readonly #loading = new Map<string, Promise<LoadedExecutor>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -33,6 +41,11 @@ export class Executors {
       this.#loading.set(name, loading);
     }
     return loading;
+  }
+
+  /** Connections kept for later would keep the process. */
+  close(): void {
+    for (const executor of this.#loaded.values()) executor.close?.();
   }
 
   async warm(names: readonly string[]): Promise<void> {

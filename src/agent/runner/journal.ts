@@ -31,6 +31,8 @@ export class Journal {
   readonly #options: JournalOptions;
   readonly #modules: JournalModules;
   #fd: number;
+  /** Kept open: a new name is durable only when its directory is synced, and by then there may be no descriptor left to open it. */
+  readonly #directoryFd: number;
   #size = 0;
   /** The file's blocks are allocated up to here. */
   #allocated = 0;
@@ -44,10 +46,11 @@ export class Journal {
     this.#options = options;
     this.#modules = modules;
     this.#fd = openSync(spoolPath(options.directory), 'wx', 0o600);
+    this.#directoryFd = openSync(options.directory, 'r');
     this.#reserve(options.reserveBytes);
     this.append([{ r: 'open', version: 1, runner: options.runner }]);
     fdatasyncSync(this.#fd);
-    syncDirectory(options.directory);
+    fsyncSync(this.#directoryFd);
   }
 
   /**
@@ -62,7 +65,11 @@ export class Journal {
 
   /** All of the records or none; false: the disk is full. */
   append(records: readonly SpoolRecord[]): boolean {
-    const bytes = Buffer.from(records.map(encodeRecord).join(''));
+    return this.appendBytes(encodeRecords(records));
+  }
+
+  /** The same for records encoded before, by who needed to know their size. */
+  appendBytes(bytes: Buffer): boolean {
     let written = 0;
     try {
       while (written < bytes.length) written += writeSync(this.#fd, bytes, written, bytes.length - written, this.#size + written);
@@ -108,9 +115,9 @@ export class Journal {
       if (!complete) throw Object.assign(new Error('no room to rewrite the journal'), { code: 'ENOSPC' });
       fdatasyncSync(this.#fd);
       renameSync(path, spoolPath(this.#options.directory));
-      syncDirectory(this.#options.directory);
+      fsyncSync(this.#directoryFd);
     } catch (error) {
-      if (!isFull(error)) throw error;
+      if (!isFull(error) && (error as NodeJS.ErrnoException).code !== 'EMFILE') throw error;
       if (this.#fd !== old.fd) {
         closeSync(this.#fd);
         unlinkSync(path);
@@ -130,6 +137,7 @@ export class Journal {
     this.#timer?.cancel();
     if (this.#dirty) fdatasyncSync(this.#fd);
     closeSync(this.#fd);
+    closeSync(this.#directoryFd);
   }
 
   #reserve(bytes: number): boolean {
@@ -152,14 +160,11 @@ export class Journal {
   }
 }
 
+export function encodeRecords(records: readonly SpoolRecord[]): Buffer {
+  return Buffer.from(records.length === 1 ? encodeRecord(records[0] as SpoolRecord) : records.map(encodeRecord).join(''));
+}
+
 function isFull(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-/** A new name is durable only when its directory is. */
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
 }

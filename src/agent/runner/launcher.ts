@@ -1,15 +1,13 @@
 /** Starts what has been accepted: a queue worked off in small pieces, so that exits and messages get their turn between starts. */
 import { mkdirSync, statSync } from 'node:fs';
-import { planShell, type ProcessPlan } from '../../executors/shell.ts';
 import type { Executor, ExecutorResult } from '../../executors/executor.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { failpoint } from '../../lib/failpoint.ts';
 import { logHourDirectory } from '../paths.ts';
-import { readProcess, TICKS_PER_SECOND, uptimeSeconds } from '../process-table.ts';
+import { readProcess } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
-import type { SpoolRecord } from '../spool.ts';
 import { type Cgroups, enterCgroup } from './cgroup.ts';
-import type { Executors } from './executors.ts';
+import { type Executors, planShell, type ProcessPlan } from './executors.ts';
 import { failure, type Run, type Verdict, verdictOfEnding } from './run.ts';
 import { type LogLimits, RunLog } from './run-log.ts';
 import { BufferedOutput } from './run-output.ts';
@@ -39,7 +37,6 @@ export class Launcher {
   #queue: Run[] = [];
   #head = 0;
   #pumping = false;
-  #marks: SpoolRecord[] = [];
   #hourDirectory = '';
   #second = 0;
   #startsThisSecond = 0;
@@ -70,7 +67,6 @@ export class Launcher {
       // A stop may have ended it while it waited.
       if (run.state === 'queued') this.#launch(run);
     }
-    this.#writeMarks();
     if (this.#head >= this.#queue.length) {
       this.#queue = [];
       this.#head = 0;
@@ -96,7 +92,6 @@ export class Launcher {
       (ready) => {
         if (run.state !== 'starting') return;
         this.#launchInProcess(run, ready);
-        this.#writeMarks();
       },
       (error: unknown) => this.#m.table.finish(run, failure('start', `executor ${executor} could not be loaded: ${String(error)}`)),
     );
@@ -128,7 +123,7 @@ export class Launcher {
     const { spawner, clock, table } = this.#m;
     const startedAtUs = clock.nowUs();
     spawner.spawn(request, (result) => {
-      if (result.kind === 'spawned') return this.#spawned(run, plan, result.pid, startedAtUs);
+      if (result.kind === 'spawned') return this.#spawned(run, plan, result, startedAtUs);
       const repair = mayRepeat ? this.#repair(run, plan, request, result.code) : null;
       if (repair !== null) return this.#spawn(run, plan, repair, false);
       table.finish(run, startFailure(result, request));
@@ -146,12 +141,11 @@ export class Launcher {
     return program === null ? null : { ...request, program };
   }
 
-  #spawned(run: Run, plan: ProcessPlan, pid: number, startedAtUs: number): void {
+  #spawned(run: Run, plan: ProcessPlan, { pid, startTicks }: Extract<SpawnResult, { kind: 'spawned' }>, startedAtUs: number): void {
     failpoint('runner.spawned');
     run.pid = pid;
     run.startedAtUs = startedAtUs;
-    // Unreaped it cannot be gone from /proc, however short it was.
-    run.startTicks = readProcess(pid)?.startTicks ?? Math.floor(uptimeSeconds() * TICKS_PER_SECOND) - 1;
+    run.startTicks = startTicks ?? startTicksOf(pid);
     run.successCodes = plan.successCodes;
     run.timeoutMs = plan.timeoutMs;
     run.memLimitBytes = plan.memLimitBytes;
@@ -184,8 +178,6 @@ export class Launcher {
     run.startedAtUs = clock.nowUs();
     run.timeoutMs = run.request.timeoutMs;
     this.#begun(run);
-    // The mark goes to disk before the request goes out: a request nobody remembers could be sent twice.
-    this.#writeMarks();
     executor
       .execute(run.request, { output, signal: abort.signal, node: options.node })
       .catch((error: unknown): ExecutorResult => {
@@ -208,16 +200,11 @@ export class Launcher {
     if (run.timeoutMs !== null) run.deadline = clock.monotonic() + run.timeoutMs;
     table.begin(run);
     const mark = startMark(run);
-    if (mark !== null) this.#marks.push(mark);
-    onBegun(run);
-  }
-
-  #writeMarks(): void {
-    if (this.#marks.length === 0) return;
-    // Without room for the mark the process is still found by its environment.
-    this.#m.table.journal.append(this.#marks);
-    this.#marks = [];
+    // At once, not for a batch: dying before the mark costs the knowledge of a run that ends before the next runner looks. Without room for
+    // the mark the process is still found by its environment.
+    if (mark !== null) table.journal.append([mark]);
     failpoint('runner.start.written');
+    onBegun(run);
   }
 }
 
@@ -231,6 +218,15 @@ function verdictOfResult(run: Run, result: ExecutorResult): Verdict {
   const retry = result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs };
   if (result.success) return { outcome: 'succeeded', reason: '', message: null, exitCode, signal: null, ...retry };
   return { outcome: 'failed', reason: result.reason === '' ? 'exit' : result.reason, message, exitCode, signal: null, ...retry };
+}
+
+/** Unreaped it cannot be gone from /proc, however short it was; 0 only when there is no descriptor left to look, and then it is found by its environment. */
+function startTicksOf(pid: number): number {
+  try {
+    return readProcess(pid)?.startTicks ?? 0;
+  } catch {
+    return 0; // EMFILE, ENFILE
+  }
 }
 
 const RESOURCE_CODES = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'ENOSPC', 'EDQUOT']);

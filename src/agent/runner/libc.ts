@@ -19,6 +19,7 @@ const SIGNATURES = {
   posix_spawnattr_setflags: { return: 'i32', arguments: ['pointer', 'i16'] },
   posix_spawnattr_setsigmask: { return: 'i32', arguments: ['pointer', 'pointer'] },
   posix_spawnattr_setsigdefault: { return: 'i32', arguments: ['pointer', 'pointer'] },
+  clock_gettime: { return: 'i32', arguments: ['i32', 'pointer'] },
   waitid: { return: 'i32', arguments: ['i32', 'u32', 'pointer', 'i32'] },
   waitpid: { return: 'i32', arguments: ['i32', 'pointer', 'i32'] },
   memfd_create: { return: 'i32', arguments: ['pointer', 'u32'] },

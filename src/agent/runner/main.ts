@@ -28,10 +28,7 @@ async function run(): Promise<void> {
   // Stopping the node (Ctrl-C, a stop of the whole service) must not stop the jobs' keeper; who wants it gone ends the jobs.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const options = JSON.parse(readFileSync(join(directory, 'options.json'), 'utf8')) as RunnerOptions;
-  const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock, () => {
-    // The journal is closed: a connection some executor still keeps open must not hold a runner that the next node would take for alive.
-    process.exit(0);
-  });
+  const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock);
   writeFileSync(join(directory, 'runner.json.new'), JSON.stringify({ ...identityOf(process.pid), protocol: options.protocol }), { mode: 0o600 });
   renameSync(join(directory, 'runner.json.new'), join(directory, 'runner.json'));
   await runner.listen();

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Clock } from '../../lib/clock.ts';
 import type { ExecutionEnded, ExecutionRefused, ExecutionStarted } from '../../model/agent.ts';
 import { BATCH_MAX, encodeMessage, LineDecoder, type NodeMessage, type RunnerMessage } from '../protocol.ts';
 
@@ -15,6 +16,7 @@ export interface PeerEvents {
 }
 
 export class Peer {
+  readonly #clock: Clock;
   readonly #events: PeerEvents;
   readonly #server: Server;
   readonly #directoryFd: number;
@@ -26,7 +28,8 @@ export class Peer {
   #started: ExecutionStarted[] = [];
   #ended: ExecutionEnded[] = [];
 
-  constructor(directory: string, events: PeerEvents) {
+  constructor(directory: string, clock: Clock, events: PeerEvents) {
+    this.#clock = clock;
     this.#events = events;
     // A socket's path is limited to 108 bytes; through the directory's descriptor any data directory will do.
     this.#directoryFd = openSync(directory, 'r');
@@ -83,7 +86,7 @@ export class Peer {
   #flushSoon(): void {
     if (this.#flushing || this.#congested) return;
     this.#flushing = true;
-    setImmediate(() => {
+    void this.#clock.yield().then(() => {
       this.#flushing = false;
       this.#flush();
     });

@@ -10,7 +10,8 @@ import type { PunchHole } from './files.ts';
 
 export interface LogLimits {
   readonly dataDir: string;
-  readonly outputBytesMax: number;
+  /** Asked anew each time: it shrinks while the disk is full. */
+  readonly outputBytesMax: () => number;
   readonly tailBytes: number;
   readonly punch: PunchHole;
 }
@@ -116,7 +117,7 @@ export class RunLog {
     for (const chunk of chunks) this.#count(chunk);
     this.#lastChunkAtUs = nowUs;
     this.#write(chunks);
-    this.#release();
+    this.release();
     return true;
   }
 
@@ -140,9 +141,10 @@ export class RunLog {
   }
 
   /** Past the limit the oldest bytes go, a good piece at a time so that a fast writer does not cost a hole per look. */
-  #release(): void {
-    const excess = this.#total - this.#released.all - this.#limits.outputBytesMax;
-    if (excess <= 0 || excess < Math.min(this.#limits.outputBytesMax / 8, 8 * 1024 * 1024)) return;
+  release(): void {
+    const limit = this.#limits.outputBytesMax();
+    const excess = this.#total - this.#released.all - limit;
+    if (excess <= 0 || excess < Math.min(limit / 8, 8 * 1024 * 1024)) return;
     this.#released.all += excess;
     const dropped = this.#dropFromKept(excess);
     this.#released.stdout += dropped.stdout;

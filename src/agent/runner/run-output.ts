@@ -8,6 +8,8 @@ import { decodeTail, type LogLimits, type LogSummary, RunLog } from './run-log.t
 export interface RunOutput {
   /** Looks for news; true: there was some. */
   poll(nowUs: number): boolean;
+  /** Gives back what is past the limit, though nothing was added. */
+  release(): void;
   finish(nowUs: number): LogSummary;
 }
 
@@ -50,6 +52,10 @@ export class BufferedOutput implements RunOutput, OutputSink {
 
   poll(nowUs: number): boolean {
     return this.#file !== null && this.#log.poll(nowUs);
+  }
+
+  release(): void {
+    this.#log.release();
   }
 
   finish(nowUs: number): LogSummary {

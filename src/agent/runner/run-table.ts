@@ -9,6 +9,9 @@ import type { Journal } from './journal.ts';
 import type { Peer } from './peer.ts';
 import { endOf, knownState, NO_OUTPUT, type Run, type Verdict } from './run.ts';
 
+/** Older control groups tried for removal with each new one. */
+const CGROUP_RETRIES = 2;
+
 export class RunTable {
   readonly #clock: Clock;
   readonly #peer: Peer;
@@ -19,11 +22,13 @@ export class RunTable {
   readonly #acknowledged = new Set<number>();
   /** Ends that found no room in the journal; tried again with every later one. */
   readonly #unwritten = new Set<Run>();
+  /** Control groups of ended runs with living background children, the one tried longest ago first. */
+  readonly #populated = new Set<string>();
   #journal: Journal | null = null;
   /** Highest epoch seen; starts of a lower one are refused. */
   epoch = 0;
-  /** The attached node learns exits of processes whose runner died, and answers `watch`. */
-  nodeReaps = false;
+  /** Pid of the attached node when it is a subreaper: it can tell the exits of its own children. */
+  reaperPid: number | null = null;
 
   constructor(clock: Clock, peer: Peer, onIdle: () => void) {
     this.#clock = clock;
@@ -97,7 +102,7 @@ export class RunTable {
     this.#writeEnd(run);
     failpoint('runner.end.written');
     this.#peer.ended(run.ended);
-    if (run.cgroup !== null) removeCgroup(run.cgroup);
+    if (run.cgroup !== null) this.#releaseCgroup(run.cgroup);
     run.output = null;
     run.abort = null;
     if (this.#unfinished === 0) this.#onIdle();
@@ -140,6 +145,17 @@ export class RunTable {
     yield { r: 'epoch', epoch: this.epoch };
     yield { r: 'ack', keys: [...this.#acknowledged] };
     for (const run of this.#runs.values()) yield* recordsOf(run);
+  }
+
+  /** One that background children still live in is tried again with later ones, so that none stays for good. */
+  #releaseCgroup(path: string): void {
+    if (!removeCgroup(path)) this.#populated.add(path);
+    let tries = CGROUP_RETRIES;
+    for (const older of this.#populated) {
+      if (tries-- === 0) break;
+      this.#populated.delete(older);
+      if (!removeCgroup(older)) this.#populated.add(older);
+    }
   }
 
   #writeEnd(run: Run): void {

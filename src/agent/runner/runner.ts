@@ -5,13 +5,13 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { failpoint } from '../../lib/failpoint.ts';
 import type { ExecutionRefused, KnownExecution, StartRequest } from '../../model/agent.ts';
-import { BOOT_ID, existence } from '../identity.ts';
+import { BOOT_ID, isChildOf } from '../identity.ts';
 import { BATCH_MAX, type NodeMessage, type RunnerOptions } from '../protocol.ts';
-import { encodeRecord, type SpoolRecord } from '../spool.ts';
 import { openCgroups } from './cgroup.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { Executors } from './executors.ts';
 import { holePuncher, preallocator } from './files.ts';
-import { Journal } from './journal.ts';
+import { encodeRecords, Journal } from './journal.ts';
 import { Launcher } from './launcher.ts';
 import { becomeSubreaper, type Libc, openLibc } from './libc.ts';
 import { Peer } from './peer.ts';
@@ -33,13 +33,14 @@ export interface RunnerConfig {
 
 /** Room kept for the result of every run that has none yet. */
 const RESULT_BYTES = 2048;
+/** Output a live run keeps while the disk is full. */
+const OUTPUT_BYTES_WHEN_FULL = 128 * 1024;
 /** How often a full disk is looked at again. */
 const DISK_RETRY_MS = 1000;
 
 export class Runner {
   readonly #config: RunnerConfig;
   readonly #clock: Clock;
-  readonly #onDone: () => void;
   readonly #peer: Peer;
   readonly #table: RunTable;
   readonly #journal: Journal;
@@ -50,20 +51,29 @@ export class Runner {
   readonly #logLimits: LogLimits;
   #idleTimer: Timer | null = null;
   #diskTimer: Timer | null = null;
+  readonly #disk: DiskWatch;
   #retiring = false;
   #busy = 0;
   #closed = false;
 
-  /** `onDone`: nothing is left to do and nothing holds the process. Throws when its directory has been taken from it. */
-  constructor(config: RunnerConfig, clock: Clock, onDone: () => void) {
+  /** When nothing is left to do it closes what it has open, and the process ends. Throws when its directory has been taken from it. */
+  constructor(config: RunnerConfig, clock: Clock) {
     this.#config = config;
     this.#clock = clock;
-    this.#onDone = onDone;
     const { options, directory, dataDir } = config;
     const libc = options.spawn === 'child_process' ? null : usableLibc(clock);
     if (libc === null && options.spawn === 'ffi') throw new Error('spawn: ffi was asked for, but node:ffi does not work here');
-    this.#logLimits = { dataDir, outputBytesMax: options.outputBytesMax, tailBytes: options.tailBytes, punch: holePuncher(libc) };
-    this.#peer = new Peer(directory, {
+    const preallocate = preallocator(libc, directory);
+    const disk = new DiskWatch({ directory, reserveBytes: options.journalReserveBytes }, { clock, preallocate, onChange: (full) => this.#diskChanged(full) });
+    this.#disk = disk;
+    this.#logLimits = {
+      dataDir,
+      // On a full disk output is released until little of it is left, so that the jobs can go on writing.
+      outputBytesMax: () => (disk.full ? Math.min(OUTPUT_BYTES_WHEN_FULL, options.outputBytesMax) : options.outputBytesMax),
+      tailBytes: options.tailBytes,
+      punch: holePuncher(libc),
+    };
+    this.#peer = new Peer(directory, clock, {
       hello: (message) => this.#greet(message),
       message: (message) => this.#receive(message),
       gone: () => this.#detached(),
@@ -73,13 +83,13 @@ export class Runner {
       { directory, runner: config.runner, reserveBytes: options.journalReserveBytes },
       {
         clock,
-        preallocate: preallocator(libc, directory),
+        preallocate,
         live: () => this.#table.records(),
         onSyncFailure: (error) => this.#peer.send({ t: 'problem', message: `journal: ${error.message}` }),
       },
     );
     this.#table.attach(this.#journal);
-    this.#watcher = new Watcher(clock, this.#table);
+    this.#watcher = new Watcher(clock, this.#table, disk);
     this.#spawner = newSpawner(libc, clock, (pid, status) => this.#exited(pid, status));
     this.#executors = new Executors(clock);
     this.#launcher = new Launcher({
@@ -105,13 +115,13 @@ export class Runner {
     this.#idleTimer?.cancel();
     this.#idleTimer = null;
     this.#raiseEpoch(message.epoch);
-    this.#table.nodeReaps = message.reaps;
+    this.#table.reaperPid = message.reaps ? message.pid : null;
     const { runner, options } = this.#config;
     const { epoch } = this.#table;
     this.#peer.send({ t: 'hello', protocol: options.protocol, runner, pid: process.pid, bootId: BOOT_ID, spawn: this.#spawner.kind, epoch });
     this.#sendKnown(this.#table.known());
     this.#peer.send({ t: 'ready' });
-    if (this.#diskTimer !== null) this.#peer.send({ t: 'disk', full: true });
+    if (this.#disk.full) this.#peer.send({ t: 'disk', full: true });
     if (message.reaps) this.#watchByNode([...this.#table.live.values()].filter((run) => run.adopted !== 'no' && !run.exited));
   }
 
@@ -165,12 +175,12 @@ export class Runner {
   /** The accept marks are on disk before anything is executed, and a run whose mark found no room is refused. */
   async #accept(requests: readonly StartRequest[]): Promise<void> {
     const runs = requests.map(newRun);
-    const records = requests.map((run): SpoolRecord => ({ r: 'accept', run }));
-    const bytes = records.reduce((sum, record) => sum + encodeRecord(record).length, 0);
-    const room = this.#journal.hasRoom(bytes, (this.#table.unfinished + runs.length) * RESULT_BYTES);
+    const marks = encodeRecords(requests.map((run) => ({ r: 'accept', run })));
+    const room = this.#journal.hasRoom(marks.length, (this.#table.unfinished + runs.length) * RESULT_BYTES);
     failpoint('runner.accept.before');
-    if (!room || !this.#journal.append(records)) {
-      this.#diskFull();
+    this.#disk.look(!room);
+    if (this.#disk.full || !this.#journal.appendBytes(marks)) {
+      this.#disk.look(true);
       return this.#refuse(requests, 'disk_full');
     }
     failpoint('runner.accept.written');
@@ -212,7 +222,6 @@ export class Runner {
       if (pids.length > 0) this.#peer.send({ t: 'watch', pids });
     } catch (error) {
       // The old journals are still there; the node asks again.
-      this.#diskFull();
       this.#peer.send({ t: 'problem', message: `takeover: ${String(error)}` });
     } finally {
       this.#busy -= 1;
@@ -239,8 +248,7 @@ export class Runner {
   #watchByNode(runs: readonly Run[]): void {
     const pids: number[] = [];
     for (const run of runs) {
-      // Only what is surely still the run's process is asked for: the number of one that is gone may be another child of the node.
-      if (run.pid === null || existence({ pid: run.pid, startTicks: run.startTicks, bootId: BOOT_ID }) === 'gone') continue;
+      if (run.pid === null || !isChildOf(run.pid, run.startTicks, this.#table.reaperPid)) continue;
       run.adopted = 'asked';
       pids.push(run.pid);
     }
@@ -257,7 +265,7 @@ export class Runner {
   // Ends of this process
 
   #detached(): void {
-    this.#table.nodeReaps = false;
+    this.#table.reaperPid = null;
     // Whatever the node would have told about them, nobody tells now.
     for (const run of this.#table.live.values()) if (run.adopted === 'asked') run.adopted = 'blind';
     void this.#journal.sync();
@@ -283,19 +291,22 @@ export class Runner {
     this.#peer.close();
     this.#watcher.close();
     this.#spawner.close();
+    this.#disk.close();
+    this.#executors.close();
     this.#journal.close();
-    this.#onDone();
   }
 
   // Disk
 
-  #diskFull(): void {
-    if (this.#diskTimer !== null) return;
-    this.#peer.send({ t: 'disk', full: true });
+  /** Live runs are looked at by the watcher, which looks at the disk too; without any, the end of a full disk is looked for here. */
+  #diskChanged(full: boolean): void {
+    this.#peer.send({ t: 'disk', full });
+    this.#diskTimer?.cancel();
+    this.#diskTimer = null;
+    if (!full) return;
     const look = () => {
-      const room = this.#journal.hasRoom(RESULT_BYTES, (this.#table.unfinished + 1) * RESULT_BYTES);
-      this.#diskTimer = room ? null : this.#clock.setTimer(DISK_RETRY_MS, look);
-      if (room) this.#peer.send({ t: 'disk', full: false });
+      this.#diskTimer = this.#clock.setTimer(DISK_RETRY_MS, look);
+      this.#disk.look();
     };
     this.#diskTimer = this.#clock.setTimer(DISK_RETRY_MS, look);
   }

@@ -31,7 +31,7 @@ export class ChildProcessSpawner implements Spawner {
       });
       if (pid === undefined) return;
       child.once('exit', (code, signal) => this.#onExit(pid, code === null ? signalNumber(signal) : code << 8));
-      done({ kind: 'spawned', pid });
+      done({ kind: 'spawned', pid, startTicks: null });
     } catch (error) {
       // spawn throws for arguments the kernel cannot take (E2BIG, NUL bytes) and openSync for files it cannot open.
       done({ kind: 'failed', code: codeOf(error) });

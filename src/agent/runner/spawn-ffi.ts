@@ -5,6 +5,7 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import type { Clock, Timer } from '../../lib/clock.ts';
+import { TICKS_PER_SECOND } from '../process-table.ts';
 import { ARENA_BYTES, type Libc } from './libc.ts';
 import type { ExitListener, Spawner, SpawnRequest, SpawnResult } from './spawner.ts';
 
@@ -15,7 +16,10 @@ const PID = 1024;
 const STATUS = 1032;
 const SIGINFO = 1040;
 const SIGNAL_SET = 1280;
-const STRINGS = 4096;
+const TIME = 1408;
+/** Strings that hardly ever change (the node's part of the environment) keep their place from start to start. */
+const KEPT = 4096;
+const STRINGS = 128 * 1024;
 
 const SETSIGDEF = 0x04;
 const SETSIGMASK = 0x08;
@@ -26,6 +30,10 @@ const WEXITED = 4;
 const WNOWAIT = 0x0100_0000;
 const CLD_EXITED = 1;
 const MFD_CLOEXEC = 1;
+const CLOCK_BOOTTIME = 7;
+const NS_PER_TICK = 1e9 / TICKS_PER_SECOND;
+/** A string of up to so many characters is copied faster by a loop than by a call. */
+const SHORT_STRING = 160;
 const OUTPUT_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
 const OUTPUT_MODE = 0o640;
 
@@ -42,6 +50,8 @@ export class FfiSpawner implements Spawner {
   #timer: Timer | null = null;
   #live = 0;
   #used = STRINGS;
+  readonly #kept = new Map<string, { value: string; at: number }>();
+  #keptEnd = KEPT;
 
   constructor(libc: Libc, clock: Clock, onExit: ExitListener) {
     this.#libc = libc;
@@ -91,6 +101,7 @@ export class FfiSpawner implements Spawner {
     call.posix_spawn_file_actions_addopen(actions, 2, this.#at(prepared.err), OUTPUT_FLAGS, OUTPUT_MODE);
     if (prepared.cwd !== 0) call.posix_spawn_file_actions_addchdir_np(actions, this.#at(prepared.cwd));
     call.posix_spawn_file_actions_addclosefrom_np(actions, 3);
+    const earliest = this.#bootTicks();
     const errno = call.posix_spawn(
       this.#at(PID),
       this.#at(prepared.program),
@@ -99,12 +110,22 @@ export class FfiSpawner implements Spawner {
       this.#at(prepared.argv),
       this.#at(prepared.envp),
     );
+    const latest = this.#bootTicks();
     call.posix_spawn_file_actions_destroy(actions);
     if (stdin !== this.#nullFd) closeSync(stdin);
     if (errno !== 0) return { kind: 'failed', code: getSystemErrorName(-errno) };
     this.#live += 1;
     this.#timer ??= this.#clock.setTimer(REAP_INTERVAL_MS, () => this.#onTimer());
-    return { kind: 'spawned', pid: arena.view.getInt32(PID, true) };
+    // Between two equal ticks there is only one start time it can have; else /proc must be asked.
+    return { kind: 'spawned', pid: arena.view.getInt32(PID, true), startTicks: earliest === latest ? earliest : null };
+  }
+
+  /** The clock of start times in /proc, in its ticks. */
+  #bootTicks(): number {
+    const { call, arena } = this.#libc;
+    call.clock_gettime(CLOCK_BOOTTIME, this.#at(TIME));
+    const ns = Number(arena.view.getBigInt64(TIME, true)) * 1e9 + Number(arena.view.getBigInt64(TIME + 8, true));
+    return Math.floor(ns / NS_PER_TICK);
   }
 
   #onTimer(): void {
@@ -144,7 +165,7 @@ export class FfiSpawner implements Spawner {
     this.#writePointer(argv + request.words.length * 8, 0);
     for (let i = 0; i < names.length; i += 1) {
       const name = names[i] as string;
-      const at = this.#writeString(`${name}=${request.environment[name]}`);
+      const at = this.#writeVariable(name, request.environment[name] as string);
       if (at < 0) return at === CONTAINS_NUL ? 'EINVAL' : 'E2BIG';
       this.#writePointer(envp + i * 8, at);
     }
@@ -161,14 +182,34 @@ export class FfiSpawner implements Spawner {
     this.#libc.arena.view.setBigUint64(at, target === 0 ? 0n : this.#at(target), true);
   }
 
+  /** The first value seen of a name keeps its place for good; another value is written for this start only. */
+  #writeVariable(name: string, value: string): number {
+    const kept = this.#kept.get(name);
+    if (kept !== undefined && kept.value === value) return kept.at;
+    const room = STRINGS - this.#keptEnd;
+    if (kept !== undefined || (name.length + value.length) * 3 + 2 > room) return this.#writeString(`${name}=${value}`);
+    const used = this.#used;
+    this.#used = this.#keptEnd;
+    const at = this.#writeString(`${name}=${value}`);
+    if (at >= 0) {
+      this.#kept.set(name, { value, at });
+      this.#keptEnd = this.#used;
+    }
+    this.#used = used;
+    return at;
+  }
+
   /** Offset of the NUL-terminated copy, or a negative reason. */
   #writeString(text: string): number {
     const at = this.#used;
     // A UTF-16 unit takes at most three bytes.
     if (at + text.length * 3 + 1 > ARENA_BYTES) return NO_ROOM;
-    if (text.includes('\0')) return CONTAINS_NUL;
     const { bytes } = this.#libc.arena;
-    const end = at + bytes.write(text, at);
+    let end = text.length <= SHORT_STRING ? writeAscii(bytes, at, text) : -1;
+    if (end < 0) {
+      if (text.includes('\0')) return CONTAINS_NUL;
+      end = at + bytes.write(text, at);
+    }
     bytes[end] = 0;
     this.#used = end + 1;
     return at;
@@ -183,6 +224,16 @@ export class FfiSpawner implements Spawner {
     for (let done = 0; done < content.length; ) done += writeSync(fd, content, done, content.length - done, done);
     return fd;
   }
+}
+
+/** The end of the copy; -1 when it is not plain ASCII without NUL. */
+function writeAscii(bytes: Buffer, at: number, text: string): number {
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code === 0 || code > 127) return -1;
+    bytes[at + i] = code;
+  }
+  return at + text.length;
 }
 
 interface Prepared {

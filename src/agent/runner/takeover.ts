@@ -5,12 +5,12 @@
 import { rmSync } from 'node:fs';
 import type { Clock } from '../../lib/clock.ts';
 import type { KnownExecution } from '../../model/agent.ts';
-import { planShell } from '../../executors/shell.ts';
-import { BOOT_ID, existence } from '../identity.ts';
+import { BOOT_ID, existence, isChildOf } from '../identity.ts';
 import { runnerDirectory } from '../paths.ts';
 import { type ProcessStat, TICKS_PER_SECOND, uptimeSeconds } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
 import { readSpool, type SpoolEntry, type SpoolState } from '../spool.ts';
+import { planShell } from './executors.ts';
 import { knownState, lost, newRun, type Run, type Verdict, verdictOfEnding, verdictOfExit } from './run.ts';
 import { type LogLimits, RunLog } from './run-log.ts';
 import { recordsOf, type RunTable } from './run-table.ts';
@@ -94,7 +94,7 @@ function furthest(a: SpoolEntry, b: SpoolEntry): SpoolEntry {
 
 type Resolution =
   | { readonly kind: 'over'; readonly verdict: Verdict }
-  /** main null: only descendants live, the main process is gone or unknown. */
+  /** main: the process found without a start mark; with one, the mark names it. */
   | { readonly kind: 'lives'; readonly main: ProcessStat | null; readonly asked: boolean };
 
 function resolve(entries: readonly SpoolEntry[], modules: TakeoverModules): Map<number, Resolution> {
@@ -119,23 +119,22 @@ function rootOfEntry(entry: SpoolEntry) {
 }
 
 function resolveProcess(entry: SpoolEntry, alive: readonly ProcessStat[], modules: TakeoverModules): Resolution {
-  const { start, exitStatus } = entry;
-  const asked = modules.table.nodeReaps;
+  const { start, stop, exitStatus } = entry;
+  const { reaperPid } = modules.table;
   if (start !== null && start.pid !== null) {
     const main = existence({ pid: start.pid, startTicks: start.startTicks, bootId: start.bootId });
+    const asked = main !== 'gone' && isChildOf(start.pid, start.startTicks, reaperPid);
     // A zombie's status is still there for its parent, which is the node when the node lived on.
-    if (main === 'zombie' && asked) return { kind: 'lives', main: null, asked };
-    const mainStat = alive.find((stat) => stat.pid === start.pid) ?? null;
-    if (main === 'alive') return { kind: 'lives', main: mainStat, asked };
+    if (main === 'alive' || asked) return { kind: 'lives', main: null, asked };
   }
   if (exitStatus !== null && alive.length === 0) {
-    return { kind: 'over', verdict: entry.stop === null ? verdictOfExit(exitStatus, [0]) : verdictOfEnding(entry.stop, exitStatus) };
+    return { kind: 'over', verdict: stop === null ? verdictOfExit(exitStatus, [0]) : verdictOfEnding(stop, exitStatus) };
   }
   if (alive.length === 0) return { kind: 'over', verdict: lost(start === null ? 'start_unknown' : 'supervisor_gone') };
-  // Without a start mark the main process is the leader of the session the spawner gave it.
-  const leader = alive.find((stat) => stat.session === stat.pid) ?? null;
   if (start !== null) return { kind: 'lives', main: null, asked: false };
-  return { kind: 'lives', main: leader ?? (alive[0] as ProcessStat), asked: asked && leader !== null };
+  // Without a start mark the main process is the leader of the session the spawner gave it; when it has gone, any other stands for the tree.
+  const leader = alive.find((stat) => stat.session === stat.pid) ?? null;
+  return { kind: 'lives', main: leader ?? (alive[0] as ProcessStat), asked: leader !== null && leader.parent === reaperPid };
 }
 
 function adopt(entry: SpoolEntry, resolution: Resolution | undefined, modules: TakeoverModules): Run {
@@ -176,6 +175,7 @@ function resumeLimits(run: Run, resolution: Resolution, { options, clock, logLim
   run.memLimitBytes = planned.plan.memLimitBytes;
   run.timeoutMs = planned.plan.timeoutMs;
   if (run.timeoutMs === null) return;
-  const elapsedMs = (uptimeSeconds() - run.startTicks / TICKS_PER_SECOND) * 1000;
+  const sinceStartMs = (uptimeSeconds() - run.startTicks / TICKS_PER_SECOND) * 1000;
+  const elapsedMs = run.startTicks > 0 ? sinceStartMs : (clock.nowUs() - (run.startedAtUs ?? clock.nowUs())) / 1000;
   run.deadline = clock.monotonic() + run.timeoutMs - elapsedMs;
 }

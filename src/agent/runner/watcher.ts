@@ -9,6 +9,7 @@ import { existence, BOOT_ID } from '../identity.ts';
 import { type ProcessStat, rssBytes } from '../process-table.ts';
 import type { EndingReason } from '../spool.ts';
 import { cgroupMembers, cgroupOutOfMemory, killCgroup } from './cgroup.ts';
+import type { DiskWatch } from './disk-watch.ts';
 import { lost, type Run, timeoutMessage, verdictOfEnding, verdictOfExit } from './run.ts';
 import type { RunTable } from './run-table.ts';
 import { ProcessTrees, signal, type TreeRoot } from './tree.ts';
@@ -27,6 +28,7 @@ const FREEZE_ROUNDS_MAX = 20;
 export class Watcher {
   readonly #clock: Clock;
   readonly #table: RunTable;
+  readonly #disk: DiskWatch;
   readonly #trees = new ProcessTrees();
   readonly #limited = new Set<Run>();
   readonly #measured = new Set<Run>();
@@ -38,7 +40,8 @@ export class Watcher {
   #measureAt = 0;
   #adoptedAt = 0;
 
-  constructor(clock: Clock, table: RunTable) {
+  constructor(clock: Clock, table: RunTable, disk: DiskWatch) {
+    this.#disk = disk;
     this.#clock = clock;
     this.#table = table;
   }
@@ -113,8 +116,11 @@ export class Watcher {
   #sweep(): void {
     this.#endingTimer = null;
     const now = this.#clock.monotonic();
-    const due = [...this.#ending].filter((run) => run.state === 'running' && (mainIsOver(run) || now >= (run.ending?.killAt ?? 0)));
-    if (due.length > 0) this.#sweepRuns(due, now);
+    let due: Run[] = [];
+    unlessExhausted(() => {
+      due = [...this.#ending].filter((run) => run.state === 'running' && (mainIsOver(run) || now >= (run.ending?.killAt ?? 0)));
+      if (due.length > 0) this.#sweepRuns(due, now);
+    });
     for (const run of this.#ending) if (run.state === 'ended') this.#ending.delete(run);
     if (this.#ending.size === 0) return;
     // What cannot be killed (a process in an uninterruptible wait) is looked at ever less often, but never forgotten.
@@ -159,13 +165,15 @@ export class Watcher {
     const now = this.#clock.monotonic();
     this.#lookAtOutput(now);
     this.#enforceDeadlines(now);
-    if (this.#measured.size > 0 && now >= this.#measureAt) this.#measure(now);
-    if (this.#adopted.size > 0 && now >= this.#adoptedAt) this.#lookAtAdopted(now);
+    if (this.#measured.size > 0 && now >= this.#measureAt) unlessExhausted(() => this.#measure(now));
+    if (this.#adopted.size > 0 && now >= this.#adoptedAt) unlessExhausted(() => this.#lookAtAdopted(now));
     if (this.#table.live.size > 0) this.#timer = this.#clock.setTimer(LOOK_INTERVAL_MS, () => this.#onTimer());
   }
 
   #lookAtOutput(now: number): void {
     const nowUs = this.#clock.nowUs();
+    this.#disk.look();
+    if (this.#disk.full) for (const run of this.#table.live.values()) run.output?.release();
     for (const run of this.#table.live.values()) {
       if (now < run.lookAt) continue;
       const news = run.output?.poll(nowUs) ?? false;
@@ -210,6 +218,15 @@ export class Watcher {
       const alive = (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
       if (alive === 0) this.#table.finish(run, lost('supervisor_gone'));
     }
+  }
+}
+
+/** Without a free descriptor /proc cannot be read: nothing is concluded from that, and the next look tries again. */
+function unlessExhausted(look: () => void): void {
+  try {
+    look();
+  } catch (error) {
+    if (!['EMFILE', 'ENFILE', 'ENOMEM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
 

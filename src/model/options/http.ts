@@ -16,6 +16,7 @@ export const HTTP_OPTIONS = {
   }),
   authBasicFile: text({
     name: 'auth-basic-file',
+    readsFile: true,
     group: 'HTTP',
     since,
     default: null,
@@ -24,6 +25,7 @@ export const HTTP_OPTIONS = {
   }),
   authTokenFile: text({
     name: 'auth-token-file',
+    readsFile: true,
     group: 'HTTP',
     since,
     default: null,
@@ -41,6 +43,7 @@ export const HTTP_OPTIONS = {
   }),
   tlsCert: text({
     name: 'tls-cert',
+    readsFile: true,
     group: 'HTTP',
     since,
     default: null,
@@ -49,6 +52,7 @@ export const HTTP_OPTIONS = {
   }),
   tlsKey: text({
     name: 'tls-key',
+    readsFile: true,
     group: 'HTTP',
     since,
     default: null,

@@ -6,6 +6,7 @@ const since = '0.1.0';
 export const NODE_OPTIONS = {
   configFile: text({
     name: 'config',
+    readsFile: true,
     group: 'Node',
     since,
     dkron: true,

@@ -23,9 +23,13 @@ const PACKAGED_SHA256: Readonly<Record<string, string>> = {
 /**
  * Undefined when there is none. Throws AppError('invalid') when the named one cannot be run or the packaged one is not the one expected.
  */
-export async function findRqlited(named?: string, searchPath = process.env['PATH'] ?? ''): Promise<RqlitedBinary | undefined> {
+export async function findRqlited(
+  named?: string,
+  searchPath = process.env['PATH'] ?? '',
+): Promise<RqlitedBinary | undefined> {
   if (named !== undefined) {
-    if (!isExecutable(named)) throw new AppError('invalid', `--rqlited ${named} is not a program that can be run.`, { field: 'rqlited' });
+    if (!isExecutable(named))
+      throw new AppError('invalid', `--rqlited ${named} is not a program that can be run.`, { field: 'rqlited' });
     return { path: named, source: 'option' };
   }
   const packaged = packagedPath();
@@ -35,7 +39,10 @@ export async function findRqlited(named?: string, searchPath = process.env['PATH
     await verifySha256(packaged, expected);
     return { path: packaged, source: 'package' };
   }
-  const found = searchPath.split(delimiter).map((folder) => join(folder, 'rqlited')).find(isExecutable);
+  const found = searchPath
+    .split(delimiter)
+    .map((folder) => join(folder, 'rqlited'))
+    .find(isExecutable);
   return found === undefined ? undefined : { path: found, source: 'path' };
 }
 

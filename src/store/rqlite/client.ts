@@ -37,7 +37,7 @@ export type RqliteAnswer =
   /** rqlite answered, but not with results (no leader, leadership lost, out of room). */
   | { readonly kind: 'failed'; readonly status: number; readonly message: string };
 
-export type RqliteLevel = 'none' | 'weak' | 'linearizable';
+export type RqliteLevel = 'none' | 'weak' | 'strong';
 
 /** Thrown before anything is sent. */
 export class RequestTooLargeError extends Error {}
@@ -45,6 +45,7 @@ export class RequestTooLargeError extends Error {}
 export class RqliteClient {
   readonly #pool: Pool;
   readonly #settings: Required<RqliteOptions>;
+  #disconnects = 0;
 
   constructor(options: RqliteOptions) {
     this.#settings = { ...RQLITE_DEFAULTS, ...options };
@@ -56,6 +57,12 @@ export class RqliteClient {
       bodyTimeout: timeoutMs,
       maxResponseSize: responseBytesMax,
     });
+    this.#pool.on('disconnect', () => (this.#disconnects += 1));
+  }
+
+  /** Rises whenever a connection ended: the server may have restarted since. */
+  get disconnects(): number {
+    return this.#disconnects;
   }
 
   /** One atomic batch. Rejects on a lost connection or timeout: then it may have happened. */
@@ -77,7 +84,9 @@ export class RqliteClient {
   async #post(path: string, statements: readonly Statement[]): Promise<RqliteAnswer> {
     const body = encodeBatch(statements);
     if (body.length > this.#settings.requestBytesMax) {
-      throw new RequestTooLargeError(`a batch of ${body.length} bytes is over the limit of ${this.#settings.requestBytesMax}`);
+      throw new RequestTooLargeError(
+        `a batch of ${body.length} bytes is over the limit of ${this.#settings.requestBytesMax}`,
+      );
     }
     const { statusCode, body: answer } = await this.#pool.request({
       method: 'POST',
@@ -118,7 +127,23 @@ function withHexBlobs(sql: string, params: readonly SqlValue[]): string {
 
 function decodeAnswer(status: number, text: string): RqliteAnswer {
   if (status !== 200) return { kind: 'failed', status, message: text.trim().slice(0, 300) };
-  const answer = JSON.parse(text) as { results?: RqliteResult[]; error?: string };
-  if (answer.error !== undefined) return { kind: 'failed', status, message: answer.error };
-  return { kind: 'results', results: answer.results ?? [] };
+  const answer: unknown = JSON.parse(text);
+  if (!isRecord(answer)) throw new Error('rqlite answered no JSON object');
+  if (answer['error'] !== undefined) return { kind: 'failed', status, message: String(answer['error']).slice(0, 300) };
+  const results = answer['results'] ?? [];
+  if (!Array.isArray(results) || !results.every(isResult)) throw new Error('rqlite answered results of another shape');
+  return { kind: 'results', results };
+}
+
+/** Far enough that rows can be made of it; another server at this address is met with an error, not a crash. */
+function isResult(value: unknown): value is RqliteResult {
+  if (!isRecord(value)) return false;
+  const { columns = [], values = [], rows_affected = 0, error } = value;
+  const named = Array.isArray(columns) && columns.every((column) => typeof column === 'string');
+  const rows = Array.isArray(values) && values.every((row) => Array.isArray(row) && row.length === (columns as unknown[]).length);
+  return named && rows && typeof rows_affected === 'number' && (error === undefined || typeof error === 'string');
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -23,7 +23,9 @@ describe.each(IMPLEMENTATIONS)('store port on $name', (implementation) => {
     database = store.database;
     await migrate(database);
     await ok([s(THINGS), s(`CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, x TEXT NOT NULL)`)]);
-    await ok([s(`CREATE TRIGGER things_odd BEFORE INSERT ON things WHEN NEW.n = 7 BEGIN SELECT raise(ABORT, 'no_sevens'); END`)]);
+    await ok([
+      s(`CREATE TRIGGER things_odd BEFORE INSERT ON things WHEN NEW.n = 7 BEGIN SELECT raise(ABORT, 'no_sevens'); END`),
+    ]);
     epoch = await claimLeadership(database, 'contract');
   }, 30_000);
   afterAll(async () => store?.close());
@@ -51,10 +53,22 @@ describe.each(IMPLEMENTATIONS)('store port on $name', (implementation) => {
       s('UPDATE things SET n = n + 1 WHERE id > ?', 1),
       s('UPDATE things SET n = 0 WHERE id = 99 RETURNING id'),
       s('DELETE FROM things WHERE id = 99'),
-      s('INSERT INTO things (id, n) SELECT id, 9 FROM things WHERE id = 1 ON CONFLICT (id) DO UPDATE SET n = excluded.n RETURNING n'),
+      s(
+        'INSERT INTO things (id, n) SELECT id, 9 FROM things WHERE id = 1 ON CONFLICT (id) DO UPDATE SET n = excluded.n RETURNING n',
+      ),
     ]);
     expect(results.map(({ changes }) => changes)).toEqual([1, 2, 2, 0, 0, 1]);
-    expect(results.map(({ rows }) => rows)).toEqual([[], [{ id: 2, t: 'two' }, { id: 3, t: null }], [], [], [], [{ n: 9 }]]);
+    expect(results.map(({ rows }) => rows)).toEqual([
+      [],
+      [
+        { id: 2, t: 'two' },
+        { id: 3, t: null },
+      ],
+      [],
+      [],
+      [],
+      [{ n: 9 }],
+    ]);
   });
 
   it('applies nothing of a batch whose guard refuses, and names the guard', async () => {
@@ -92,7 +106,9 @@ describe.each(IMPLEMENTATIONS)('store port on $name', (implementation) => {
   });
 
   it('throws on SQL that cannot run, and applies nothing of that batch', async () => {
-    await expect(database.write([s(ADD, 1, 1), s('INSERT INTO nowhere VALUES (1)'), s(ADD, 2, 2)])).rejects.toMatchObject({ code: 'internal' });
+    await expect(
+      database.write([s(ADD, 1, 1), s('INSERT INTO nowhere VALUES (1)'), s(ADD, 2, 2)]),
+    ).rejects.toMatchObject({ code: 'internal' });
     await expect(database.read('local', 'SELECT * FROM nowhere')).rejects.toMatchObject({ code: 'internal' });
     expect(await count()).toBe(0);
   });
@@ -100,7 +116,9 @@ describe.each(IMPLEMENTATIONS)('store port on $name', (implementation) => {
   it('throws when parameters are missing or too many', async () => {
     await expect(database.write([s(ADD, 1)])).rejects.toMatchObject({ code: 'internal' });
     await expect(database.write([s(ADD, 1, 2, 3)])).rejects.toMatchObject({ code: 'internal' });
-    await expect(database.read('local', 'SELECT id FROM things WHERE id = ?')).rejects.toMatchObject({ code: 'internal' });
+    await expect(database.read('local', 'SELECT id FROM things WHERE id = ?')).rejects.toMatchObject({
+      code: 'internal',
+    });
     expect(await count()).toBe(0);
   });
 
@@ -122,11 +140,15 @@ describe.each(IMPLEMENTATIONS)('store port on $name', (implementation) => {
     expect(read.map((row) => Object.values(row).map(plain))).toEqual(wanted.map((row) => row.map(plain)));
   });
 
-  it.each<Consistency>(['local', 'leader', 'linearizable'])('reads at %s, empty answers included', async (consistency) => {
-    await ok([s(ADD, 1, 1)]);
-    if (consistency !== 'local') expect(await database.read(consistency, 'SELECT id FROM things WHERE id = ?', [1])).toEqual([{ id: 1 }]);
-    expect(await database.read(consistency, 'SELECT id FROM things WHERE id = ?', [77])).toEqual([]);
-  });
+  it.each<Consistency>(['local', 'leader', 'linearizable'])(
+    'reads at %s, empty answers included',
+    async (consistency) => {
+      await ok([s(ADD, 1, 1)]);
+      if (consistency !== 'local')
+        expect(await database.read(consistency, 'SELECT id FROM things WHERE id = ?', [1])).toEqual([{ id: 1 }]);
+      expect(await database.read(consistency, 'SELECT id FROM things WHERE id = ?', [77])).toEqual([]);
+    },
+  );
 
   it('sees in a linearizable read every write acknowledged before, from any client', async () => {
     const reader = store?.another ?? database;
@@ -138,7 +160,13 @@ describe.each(IMPLEMENTATIONS)('store port on $name', (implementation) => {
 
   it('keeps batches apart that arrive at once: each whole, each with its own answer', async () => {
     const outcomes = await Promise.all(
-      Array.from({ length: 60 }, (_, i) => database.write([s(ADD, i, 1), s('INSERT INTO log (x) VALUES (?)', `b${i}`), s(ADD, 100 + i, i % 3 === 0 ? 50 : 2)])),
+      Array.from({ length: 60 }, (_, i) =>
+        database.write([
+          s(ADD, i, 1),
+          s('INSERT INTO log (x) VALUES (?)', `b${i}`),
+          s(ADD, 100 + i, i % 3 === 0 ? 50 : 2),
+        ]),
+      ),
     );
     const kinds = outcomes.map((outcome: WriteOutcome) => outcome.kind);
     expect(kinds).toEqual(Array.from({ length: 60 }, (_, i) => (i % 3 === 0 ? 'refused' : 'committed')));

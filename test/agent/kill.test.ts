@@ -1,0 +1,109 @@
+/** Ends that are ordered: the whole tree goes, however it tries to stay; with control groups and without, by either way of starting. */
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openCgroups } from '../../src/agent/runner/cgroup.ts';
+import { AgentWorld, alive, processesWith, until } from './kit.ts';
+
+let world: AgentWorld;
+beforeEach(() => {
+  world = new AgentWorld();
+});
+afterEach(() => world.close());
+
+const hasCgroups = openCgroups() !== null;
+afterAll(() => {
+  if (!hasCgroups) console.warn('skipped: kills by cgroup, because no writable cgroup v2 is here');
+});
+
+const escapes: [name: string, command: string][] = [
+  ['nothing special', 'sleep 300'],
+  ['background children', 'sleep 300 & sleep 301 & sleep 302'],
+  ['a new session', 'setsid sleep 300 & sleep 301'],
+  ['a double fork into a new session, main process gone on', '(setsid sh -c "sleep 300 & sleep 301 & wait" &) ; sleep 302'],
+  ['TERM ignored', 'trap "" TERM; while :; do sleep 0.05; done'],
+  ['TERM ignored in a new session whose parent has gone', '(setsid sh -c "trap \'\' TERM; while :; do sleep 0.05; done" &) ; sleep 302'],
+  // Each process starts its successor and ends: none of them lives for long.
+  ['a fork storm', 'storm() { i=0; while [ $i -lt 400 ]; do (sleep 0.01; sleep 0.3) & i=$((i+1)); sleep 0.005; done; }; storm & storm & wait'],
+];
+
+const ways = [
+  { spawn: 'ffi', cgroups: 'off' },
+  { spawn: 'child_process', cgroups: 'off' },
+  ...(hasCgroups ? ([{ spawn: 'ffi', cgroups: 'on' }] as const) : []),
+] as const;
+
+describe.each(ways)('$spawn, cgroups $cgroups', (way) => {
+  test.each(escapes)('stop ends %s', async (_name, command) => {
+    const host = world.host({ ...way, ack: true });
+    await host.known();
+    const run = world.run({ command: `${command} # \n`, shell: 'true', env: `W=${world.path('w')}` }, { killGraceMs: 300 });
+    host.tell({ start: [run] });
+    await host.started(run.key);
+    await until(() => processesWith(run.id).length >= (command.startsWith('sleep 300') && !command.includes('&') ? 1 : 2));
+    host.tell({ stop: [{ key: run.key, reason: 'user' }] });
+    expect(await host.ended(run.key)).toMatchObject({ outcome: 'cancelled', reason: 'user' });
+    // Reported means verified: nobody is left at this moment, not only soon.
+    expect(processesWith(run.id)).toEqual([]);
+  });
+
+  test('a timeout ends the tree and says so', async () => {
+    const host = world.host({ ...way, ack: true });
+    await host.known();
+    const run = world.run({ command: '(setsid sleep 300 &); echo before; sleep 301', shell: 'true', env: `W=${world.path('w')}` }, { timeoutMs: 400, killGraceMs: 100 });
+    host.tell({ start: [run] });
+    const ended = await host.ended(run.key);
+    expect(ended).toMatchObject({ outcome: 'failed', reason: 'timeout', message: 'timed out after 400ms', tail: 'before\n' });
+    expect(ended.finishedAtUs - (ended.startedAtUs ?? 0)).toBeGreaterThanOrEqual(400_000);
+    expect(processesWith(run.id)).toEqual([]);
+  });
+
+  test('a run that ends by itself in time leaves its background children alone', async () => {
+    const host = world.host({ ...way, ack: true });
+    await host.known();
+    const run = world.run({ command: '(setsid sleep 300 &); echo done', shell: 'true', env: `W=${world.path('w')}` }, { timeoutMs: 20_000 });
+    host.tell({ start: [run] });
+    expect(await host.ended(run.key)).toMatchObject({ outcome: 'succeeded', exitCode: 0 });
+    expect(processesWith(run.id)).toHaveLength(1);
+  });
+
+  test('the memory limit counts the whole tree and leaves no time', async () => {
+    const host = world.host({ ...way, ack: true });
+    await host.known();
+    // tail holds what it was given until somebody reads, and nobody does.
+    const eat = 'head -c 40000000 /dev/zero | tail -c 40000000 | sleep 300';
+    const run = world.run({ command: `${eat} & ${eat} & wait`, shell: 'true', mem_limit: '60MB', env: `W=${world.path('w')}` });
+    host.tell({ start: [run] });
+    expect(await host.ended(run.key)).toMatchObject({ outcome: 'failed', reason: 'memory' });
+    expect(processesWith(run.id)).toEqual([]);
+  });
+
+  test('TERM comes first, and a job that heeds it in time is not killed', async () => {
+    const host = world.host({ ...way, ack: true });
+    await host.known();
+    const run = world.run({ command: 'trap "echo bye; exit 5" TERM; echo up; while :; do sleep 0.05; done', shell: 'true', env: `W=${world.path('w')}` });
+    host.tell({ start: [run] });
+    await until(() => logOf(run.key).includes('up'));
+    host.tell({ stop: [{ key: run.key, reason: 'replaced' }] });
+    expect(await host.ended(run.key)).toMatchObject({ outcome: 'cancelled', reason: 'replaced', exitCode: 5, signal: null, tail: expect.stringContaining('bye') });
+  });
+});
+
+test('drain waits, then stops what is left, and its runners end', async () => {
+  const host = world.host({ ack: true });
+  await host.known();
+  const runners = await host.runnerPids();
+  const quick = world.run({ command: 'sleep 0.3' });
+  const slow = world.run({ command: 'sleep 300', env: `W=${world.path('w')}` });
+  host.tell({ start: [quick, slow] });
+  await host.started(slow.key);
+  host.tell({ drain: 1000 });
+  expect(await host.ended(quick.key)).toMatchObject({ outcome: 'succeeded' });
+  expect(await host.ended(slow.key)).toMatchObject({ outcome: 'cancelled', reason: 'shutdown' });
+  await host.exit();
+  await until(() => runners.every((pid) => !alive(pid)));
+});
+
+function logOf(key: number): string {
+  const path = `${world.dataDir}/logs/${Math.floor(key / 3_600_000_000)}/${key}.out`;
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}

@@ -1,0 +1,67 @@
+/**
+ * The simulation from the command line: worlds one after the other until enough occurrences were judged.
+ *
+ *   node test/sim/main.ts --seed 1 --occurrences 1000000
+ *   node test/sim/main.ts --seed 1 --hours 24
+ */
+import { parseArgs } from 'node:util';
+import { Points } from './points.ts';
+import { runWorld, type WorldResult } from './world.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    occurrences: { type: 'string', default: '1000000' },
+    world: { type: 'string', default: '4000' },
+    hours: { type: 'string' },
+    keep: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+    points: { type: 'boolean', default: false },
+  },
+});
+
+const points = new Points();
+const started = performance.now();
+let judged = 0;
+let starts = 0;
+let lives = 0;
+let passed = 0;
+const failed: WorldResult[] = [];
+const outcomes = new Map<string, number>();
+const acts = new Map<string, number>();
+
+process.on('unhandledRejection', (error) => {
+  console.log('unhandled rejection', error);
+  process.exitCode = 1;
+});
+
+for (let seed = Number(values.seed); judged < Number(values.occurrences); seed++) {
+  const result = await runWorld({ seed, occurrences: Number(values.world), points, trace: values.trace, ...(values.keep === undefined ? {} : { keep: values.keep }) });
+  judged += result.occurrences;
+  starts += result.starts;
+  lives += result.lives;
+  for (const [name, count] of result.outcomes) outcomes.set(name, (outcomes.get(name) ?? 0) + count);
+  for (const [name, count] of result.faults) acts.set(name, (acts.get(name) ?? 0) + count);
+  if (result.complaints.length === 0) passed++;
+  else {
+    failed.push(result);
+    console.log(`seed ${seed} (${result.profile}) FAILED; repeat: node test/sim/main.ts --seed ${seed} --occurrences 1 --world ${values.world} --trace`);
+    for (const complaint of result.complaints.slice(0, 5)) console.log(`  ${complaint}`);
+    if (failed.length >= 5) break;
+  }
+  if (passed % 10 === 0) {
+    const seconds = (performance.now() - started) / 1000;
+    console.log(`seed ${seed}: ${judged} occurrences, ${starts} starts, ${lives} lives, ${seconds.toFixed(0)} s, ${Math.round(judged / seconds)}/s`);
+  }
+}
+
+console.log('outcomes', Object.fromEntries([...outcomes].sort((a, b) => b[1] - a[1])));
+console.log('acts', Object.fromEntries(acts));
+console.log('crashes by port', Object.fromEntries(points.ports));
+const coverage = points.coverage();
+const missed = coverage.filter(({ hits }) => hits === 0);
+console.log(`await points of the leader hit by a crash: ${coverage.length - missed.length} of ${coverage.length}`);
+for (const { point, hits } of values.points ? coverage : missed) console.log(`  ${hits === 0 ? 'never' : hits} ${point.file}:${point.from} ${point.text}`);
+console.log(`${judged} occurrences in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+console.log(`${passed} passed, ${failed.length} failed`);
+if (failed.length > 0) process.exitCode = 1;

@@ -1,0 +1,81 @@
+/**
+ * Which await points of the leader's code a crash has hit. A crash happens inside a port; the stack of that moment names every function
+ * of the leader that was waiting, with the line of its await.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '../..');
+const FRAME = /\/src\/(server\/[\w-]+\.ts):(\d+):/g;
+
+/** Only answers questions: nothing changes in them, so dying in them is dying anywhere. */
+const READERS = new Set(['server/job-list.ts', 'server/run-views.ts', 'server/metrics.ts', 'server/node-status.ts', 'server/services.ts', 'server/shutdown.ts']);
+/** Methods that only answer questions, in files that also change things. */
+const READING_METHODS = new Set(['list', 'get', 'executions', 'execution', 'busy', 'stats', 'runs', 'run', 'log', 'deleteExecutions', '#byOutcome', '#byJob', '#withExecutions', '#withFullOutput', '#job', '#occurrence']);
+
+export interface AwaitPoint {
+  readonly file: string;
+  /** First and last line of the statement. */
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
+/** Every await of the leader's code, read from the source. */
+export function awaitPoints(): AwaitPoint[] {
+  const found: AwaitPoint[] = [];
+  for (const name of readdirSync(join(ROOT, 'src/server')).sort()) {
+    const file = `server/${name}`;
+    if (!name.endsWith('.ts') || name.endsWith('.test.ts') || READERS.has(file)) continue;
+    const lines = readFileSync(join(ROOT, 'src', file), 'utf8').split('\n');
+    let method = '';
+    for (const [index, line] of lines.entries()) {
+      method = /^ {2}(?:async )?(#?\w+)\(/.exec(line)?.[1] ?? method;
+      if (!/\bawait\b/.test(line) || /^\s*(?:\/\/|\*)/.test(line)) continue;
+      if (file === 'server/runs.ts' && READING_METHODS.has(method)) continue;
+      if (file === 'server/jobs.ts' && (method === 'list' || method === 'get')) continue;
+      found.push({ file, from: index + 1, to: endOfStatement(lines, index) + 1, text: line.trim() });
+    }
+  }
+  return found;
+}
+
+function endOfStatement(lines: readonly string[], from: number): number {
+  let depth = 0;
+  for (let index = from; index < lines.length; index++) {
+    for (const character of lines[index] ?? '') {
+      if ('([{'.includes(character)) depth++;
+      if (')]}'.includes(character)) depth--;
+    }
+    if (depth <= 0) return index;
+  }
+  return from;
+}
+
+export class Points {
+  /** "port side" → crashes there. */
+  readonly ports = new Map<string, number>();
+  readonly #lines = new Map<string, number>();
+
+  /** Notes a crash here and now. */
+  hit(point: string): void {
+    this.ports.set(point, (this.ports.get(point) ?? 0) + 1);
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 60;
+    const { stack = '' } = new Error('here');
+    Error.stackTraceLimit = limit;
+    for (const [, file, line] of stack.matchAll(FRAME)) {
+      const at = `${file}:${line}`;
+      this.#lines.set(at, (this.#lines.get(at) ?? 0) + 1);
+    }
+  }
+
+  /** Await points with the number of crashes while the leader waited there. */
+  coverage(): { point: AwaitPoint; hits: number }[] {
+    return awaitPoints().map((point) => {
+      let hits = 0;
+      for (let line = point.from; line <= point.to; line++) hits += this.#lines.get(`${point.file}:${line}`) ?? 0;
+      return { point, hits };
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { backupCommands } from '../../src/cli/backup.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { createBackup, verifyBackup } from '../../src/store/backup.ts';
+import { openDataDirectory } from '../../src/store/data-directory.ts';
+import { migrate } from '../../src/store/migrations.ts';
+import { restoreBackup } from '../../src/store/restore.ts';
+import { commit, executions, openStore, temporaryDirectory } from './kit.ts';
+
+function commands() {
+  const said: string[] = [];
+  const complained: string[] = [];
+  const modules = { clock: systemClock };
+  const run = backupCommands(
+    {
+      create: async (options) => createBackup(options, modules),
+      verify: async (file) => verifyBackup(file),
+      restore: (options) => restoreBackup(options, modules),
+      now: () => Date.UTC(2026, 10, 22, 17, 0, 0, 123),
+    },
+    { data: (text) => void said.push(text), talk: (text) => void complained.push(text) },
+  );
+  return { run, said, complained };
+}
+
+it('says what it made, found and put back, and what happens next', async () => {
+  const dataDir = join(temporaryDirectory(), 'data');
+  mkdirSync(dataDir);
+  const database = openStore(join(dataDir, 'belfry.db'));
+  await migrate(database);
+  await commit(database, ...executions(1, 3));
+  const file = join(temporaryDirectory(), 'monday.backup');
+  const { run, said, complained } = commands();
+  expect(await run.runBackupCreate({ dataDir, file })).toBe(0);
+  expect(said.join('\n')).toMatch(
+    /^Backup written to .*monday\.backup\n {2}made: +20\d\d-.*Z\n {2}size: +\d+ bytes, schema version \d+, epoch 0\n {2}jobs: +0\n/,
+  );
+  expect(said.join('\n')).toContain('executions:  3, 3 of them unfinished');
+  expect(await run.runBackupVerify({ file })).toBe(0);
+  expect(said).toContain(`${file} is whole.`);
+
+  await database.close();
+  const held = openDataDirectory(dataDir, systemClock);
+  expect(await run.runBackupRestore({ dataDir, file, catchUp: false })).toBe(1);
+  expect(complained.join('\n')).toContain(`in use by process ${process.pid}`);
+  held.close();
+  expect(await run.runBackupRestore({ dataDir, file, catchUp: false })).toBe(0);
+  expect(said.join('\n')).toMatch(
+    /replaced: +kept as .*belfry\.db\.replaced-\d{8}T\d{6}Z\n.*recorded as missed \(restored\)/,
+  );
+});
+
+it('says what is wrong and what to do, with exit code 1', async () => {
+  const { run, complained } = commands();
+  const file = join(temporaryDirectory(), 'x');
+  expect(await run.runBackupVerify({ file })).toBe(1);
+  writeFileSync(file, 'SQLite format 3\0');
+  truncateSync(file, 8192);
+  expect(await run.runBackupVerify({ file })).toBe(1);
+  expect(complained[0]).toBe(`belfry: There is no file ${file}.`);
+  expect(complained[1]).toMatch(/is not a whole Belfry database: .*\n {2}Use another backup\./);
+});
