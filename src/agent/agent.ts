@@ -2,8 +2,6 @@
  * The agent of this node: hands runs to a runner process, brings back what they say, and keeps the promise across deaths of either side. Every
  * run is in the hands of one runner; when that runner dies, another one takes its journal, and what was never accepted is sent again.
  */
-import { userInfo } from 'node:os';
-import { baseEnvironment } from '../core/process-environment.ts';
 import { failpoint } from '../lib/failpoint.ts';
 import type {
   AgentEvents,
@@ -16,36 +14,12 @@ import type {
   StopRequest,
 } from '../model/agent.ts';
 import { type FleetModules, RunnerFleet } from './fleet.ts';
-import { PROTOCOL, type RunnerMessage, type RunnerOptions } from './protocol.ts';
+import { type AgentOptions, runnerOptions } from './options.ts';
+import type { RunnerMessage } from './protocol.ts';
 import type { RunnerLink } from './runner-link.ts';
-import { ACKNOWLEDGED_MAX } from './spool.ts';
+import { type Assignment, neverStarted, RunBook } from './run-book.ts';
 
-export interface AgentOptions {
-  readonly dataDir: string;
-  readonly node: string;
-  /** Log bytes kept per execution; older ones are released. */
-  readonly outputBytesMax?: number;
-  readonly tailBytes?: number;
-  readonly journalReserveBytes?: number;
-  /** How long a runner without node and without runs stays. */
-  readonly runnerIdleMs?: number;
-  readonly spawn?: RunnerOptions['spawn'];
-  readonly cgroups?: RunnerOptions['cgroups'];
-  /** What every job gets; default: `baseEnvironment` of the node's own, with `jobEnvironmentNames`. */
-  readonly baseEnvironment?: Readonly<Record<string, string>>;
-  readonly jobEnvironmentNames?: readonly string[];
-  readonly protocol?: number;
-}
-
-export const AGENT_DEFAULTS = {
-  outputBytesMax: 64 * 1024 * 1024,
-  tailBytes: 16 * 1024,
-  journalReserveBytes: 8 * 1024 * 1024,
-  runnerIdleMs: 10_000,
-  spawn: 'auto',
-  cgroups: 'auto',
-} as const;
-
+export type { AgentOptions } from './options.ts';
 export type AgentModules = FleetModules;
 
 /** Runs handed to one runner and not yet accepted; more wait here, so that a burst fills no buffers. */
@@ -53,31 +27,17 @@ export const UNACCEPTED_MAX = 2048;
 const START_BATCH_MAX = 256;
 const REST_INTERVAL_MS = 20;
 
-/** One run, from the hand-over to the acknowledgement. */
-interface Assignment {
-  readonly key: number;
-  link: RunnerLink | null;
-  /** Kept until accepted, because until then it may have to be sent again. */
-  request: StartRequest | null;
-  epoch: number;
-  stop: StopRequest | null;
-  ended: boolean;
-}
-
 export class Agent implements AgentSession {
   readonly node: string;
   readonly #m: AgentModules;
   readonly #fleet: RunnerFleet;
-  readonly #runs = new Map<number, Assignment>();
-  readonly #acknowledged = new Set<number>();
+  readonly #book = new RunBook();
   readonly #unaccepted = new Map<RunnerLink, number>();
   readonly #listeners = new Set<AgentEvents>();
   /** What living and dead runners said before `known()` was answered. */
   readonly #firstKnown = new Map<number, KnownExecution>();
   readonly #ready = Promise.withResolvers<readonly KnownExecution[]>();
-  #queue: Assignment[] = [];
   #epoch = 0;
-  #unfinished = 0;
   #state: 'new' | 'starting' | 'running' | 'draining' | 'closed' = 'new';
   #warmed: readonly string[] = [];
 
@@ -113,13 +73,7 @@ export class Agent implements AgentSession {
     if (epoch < this.#epoch) return this.#refuse(runs, 'stale_epoch');
     this.#epoch = epoch;
     if (this.#state === 'draining' || this.#state === 'closed') return this.#refuse(runs, 'draining');
-    for (const request of runs) {
-      if (this.#runs.has(request.key) || this.#acknowledged.has(request.key)) continue;
-      const assignment = { key: request.key, link: null, request, epoch, stop: null, ended: false };
-      this.#runs.set(request.key, assignment);
-      this.#unfinished += 1;
-      this.#queue.push(assignment);
-    }
+    for (const request of runs) this.#book.add(request, epoch);
     failpoint('agent.start.before_send');
     this.#distribute();
   }
@@ -128,27 +82,23 @@ export class Agent implements AgentSession {
     const byLink = new Map<RunnerLink, StopRequest[]>();
     const never: ExecutionEnded[] = [];
     for (const request of requests) {
-      const run = this.#runs.get(request.key);
+      const run = this.#book.get(request.key);
       if (run === undefined || run.ended) continue;
       run.stop = request;
       if (run.link === null && run.request !== null) never.push(this.#cancelled(run, request));
       else if (run.link !== null) byLink.set(run.link, [...(byLink.get(run.link) ?? []), request]);
     }
     for (const [link, list] of byLink) link.send({ t: 'stop', runs: list });
-    if (never.length > 0) {
-      this.#queue = this.#queue.filter((run) => !run.ended);
-      for (const listener of this.#listeners) listener.ended(never);
-    }
+    if (never.length > 0) for (const listener of this.#listeners) listener.ended(never);
   }
 
   acknowledge(keys: readonly number[]): void {
     failpoint('agent.ack.before_send');
     const byLink = new Map<RunnerLink, number[]>();
     for (const key of keys) {
-      const run = this.#runs.get(key);
+      const run = this.#book.get(key);
       if (run === undefined || !run.ended) continue;
-      this.#runs.delete(key);
-      this.#remember(key);
+      this.#book.acknowledge(run);
       if (run.link === null) continue;
       const list = byLink.get(run.link);
       if (list === undefined) byLink.set(run.link, [key]);
@@ -161,7 +111,7 @@ export class Agent implements AgentSession {
 
   /** Handed over and not ended. */
   running(): number {
-    return this.#unfinished;
+    return this.#book.unfinished;
   }
 
   /** Pids of the runners, for the process tree's memory and for people. */
@@ -170,9 +120,18 @@ export class Agent implements AgentSession {
   }
 
   /** What `/health` and `/metrics` say. diskFull: nothing is accepted until there is room. */
-  state(): { diskFull: boolean; runners: { runner: string; pid: number; spawn: string; draining: boolean; ready: boolean }[] } {
+  state(): {
+    diskFull: boolean;
+    runners: { runner: string; pid: number; spawn: string; draining: boolean; ready: boolean }[];
+  } {
     const runners = [...this.#fleet.links].map((link) => {
-      return { runner: link.runner, pid: link.pid, spawn: link.spawn, draining: link.target.draining, ready: link.ready };
+      return {
+        runner: link.runner,
+        pid: link.pid,
+        spawn: link.spawn,
+        draining: link.target.draining,
+        ready: link.ready,
+      };
     });
     return { diskFull: this.#fleet.diskFull, runners };
   }
@@ -197,13 +156,15 @@ export class Agent implements AgentSession {
     const { clock } = this.#m;
     this.#state = 'draining';
     const deadline = clock.monotonic() + deadlineMs;
-    while (this.#unfinished > 0 && clock.monotonic() < deadline && signal?.aborted !== true) await clock.sleep(REST_INTERVAL_MS);
-    this.stop([...this.#runs.values()].filter((run) => !run.ended).map(({ key }) => ({ key, reason: 'shutdown' })));
-    while (this.#unfinished > 0) await clock.sleep(REST_INTERVAL_MS);
+    while (this.#book.unfinished > 0 && clock.monotonic() < deadline && signal?.aborted !== true)
+      await clock.sleep(REST_INTERVAL_MS);
+    this.stop([...this.#book.all()].filter((run) => !run.ended).map(({ key }) => ({ key, reason: 'shutdown' })));
+    while (this.#book.unfinished > 0) await clock.sleep(REST_INTERVAL_MS);
     const settled = clock.monotonic() + settleMs;
-    while (this.#runs.size > 0 && clock.monotonic() < settled) await clock.sleep(REST_INTERVAL_MS);
+    while (this.#book.size > 0 && clock.monotonic() < settled) await clock.sleep(REST_INTERVAL_MS);
     this.#fleet.retire();
-    while (this.#fleet.links.size > 0 && this.#runs.size === 0 && clock.monotonic() < settled) await clock.sleep(REST_INTERVAL_MS);
+    while (this.#fleet.links.size > 0 && this.#book.size === 0 && clock.monotonic() < settled)
+      await clock.sleep(REST_INTERVAL_MS);
     this.close();
   }
 
@@ -221,7 +182,7 @@ export class Agent implements AgentSession {
 
   #onTakenOver(link: RunnerLink, dead: ReadonlySet<string>, known: readonly KnownExecution[]): void {
     this.#learn(link, known);
-    for (const run of this.#runs.values()) {
+    for (const run of this.#book.all()) {
       if (run.link === null || !dead.has(run.link.runner) || run.ended) continue;
       // Its runner is dead and the journal does not know it: it never arrived.
       if (run.request !== null) this.#requeue(run);
@@ -234,7 +195,11 @@ export class Agent implements AgentSession {
   /** Before the first answer this is a refusal to start; later the fleet goes on without new runs, and what waits goes on waiting. */
   #onFailed(error: Error): void {
     if (this.#state === 'starting') this.#ready.reject(error);
-    else this.#m.log.error({ error: error.message }, 'no runner can be started: nothing is launched until the node is restarted');
+    else
+      this.#m.log.error(
+        { error: error.message },
+        'no runner can be started: nothing is launched until the node is restarted',
+      );
   }
 
   #considerReady(): void {
@@ -265,19 +230,17 @@ export class Agent implements AgentSession {
     const started: ExecutionStarted[] = [];
     const ended: ExecutionEnded[] = [];
     for (const state of states) {
-      let run = this.#runs.get(state.key);
-      if (run === undefined) {
-        run = { key: state.key, link, request: null, epoch: this.#epoch, stop: null, ended: false };
-        this.#runs.set(state.key, run);
-        this.#unfinished += 1;
+      if (this.#book.isAcknowledged(state.key)) {
+        // Its acknowledgement was lost with a connection.
+        link.send({ t: 'ack', keys: [state.key] });
+        continue;
       }
-      run.link = link;
-      run.request = null;
+      const run = this.#book.learn(state.key, link, this.#epoch);
       if (run.stop !== null && !run.ended && state.state !== 'ended') link.send({ t: 'stop', runs: [run.stop] });
       if (this.#state === 'starting') this.#firstKnown.set(state.key, state);
       if (state.state === 'started') started.push(state.started);
       if (state.state === 'ended' && !run.ended) {
-        this.#finish(run);
+        this.#book.finish(run);
         ended.push(state.ended);
       }
     }
@@ -291,7 +254,7 @@ export class Agent implements AgentSession {
   #onAccepted(link: RunnerLink, keys: readonly number[]): void {
     this.#unaccepted.set(link, Math.max(0, (this.#unaccepted.get(link) ?? 0) - keys.length));
     for (const key of keys) {
-      const run = this.#runs.get(key);
+      const run = this.#book.get(key);
       if (run !== undefined) run.request = null;
     }
     this.#distribute();
@@ -301,14 +264,14 @@ export class Agent implements AgentSession {
     this.#unaccepted.set(link, Math.max(0, (this.#unaccepted.get(link) ?? 0) - runs.length));
     const final: ExecutionRefused[] = [];
     for (const refusal of runs) {
-      const run = this.#runs.get(refusal.key);
+      const run = this.#book.get(refusal.key);
       if (run === undefined || run.ended) continue;
       if (refusal.why === 'draining' && run.request !== null && this.#state !== 'draining') {
         this.#requeue(run);
         continue;
       }
-      this.#finish(run);
-      this.#runs.delete(refusal.key);
+      this.#book.finish(run);
+      this.#book.forget(run);
       final.push(refusal);
     }
     if (final.length > 0) for (const listener of this.#listeners) listener.refused(final);
@@ -320,11 +283,11 @@ export class Agent implements AgentSession {
     const again: number[] = [];
     const news: ExecutionEnded[] = [];
     for (const ended of runs) {
-      const run = this.#runs.get(ended.key);
+      const run = this.#book.get(ended.key);
       if (run !== undefined && !run.ended) {
-        this.#finish(run);
+        this.#book.finish(run);
         news.push(ended);
-      } else if (run === undefined && this.#acknowledged.has(ended.key)) {
+      } else if (run === undefined && this.#book.isAcknowledged(ended.key)) {
         again.push(ended.key);
       }
     }
@@ -336,12 +299,12 @@ export class Agent implements AgentSession {
   // Runs
 
   #distribute(): void {
-    if (this.#queue.length === 0 || this.#state === 'starting' || this.#state === 'new') return;
+    if (this.#book.queued === 0 || this.#state === 'starting' || this.#state === 'new') return;
     for (;;) {
       const link = this.#roomiest();
       const room = link === null ? 0 : Math.min(START_BATCH_MAX, UNACCEPTED_MAX - (this.#unaccepted.get(link) ?? 0));
-      if (link === null || room <= 0 || this.#queue.length === 0) return;
-      const batch = this.#queue.splice(0, room);
+      if (link === null || room <= 0 || this.#book.queued === 0) return;
+      const batch = this.#book.take(room);
       const epoch = Math.max(...batch.map((run) => run.epoch));
       for (const run of batch) run.link = link;
       this.#unaccepted.set(link, (this.#unaccepted.get(link) ?? 0) + batch.length);
@@ -359,71 +322,25 @@ export class Agent implements AgentSession {
 
   #requeueUnknown(link: RunnerLink, known: ReadonlySet<number>): void {
     this.#unaccepted.delete(link);
-    for (const run of this.#runs.values()) {
+    for (const run of this.#book.all()) {
       if (run.link === link && run.request !== null && !known.has(run.key) && !run.ended) this.#requeue(run);
     }
   }
 
   #requeue(run: Assignment): void {
-    run.link = null;
-    if (run.stop === null) {
-      this.#queue.push(run);
-      return;
-    }
+    if (run.stop === null) return this.#book.requeue(run);
     const ended = this.#cancelled(run, run.stop);
     for (const listener of this.#listeners) listener.ended([ended]);
   }
 
-  #finish(run: Assignment): void {
-    if (run.ended) return;
-    run.ended = true;
-    run.request = null;
-    this.#unfinished -= 1;
-  }
-
-  /** Stopped before any runner had it. */
   #cancelled(run: Assignment, { reason }: StopRequest): ExecutionEnded {
-    this.#finish(run);
-    const nothing = { exitCode: null, signal: null, tail: '', outputBytes: 0, logBytes: 0 };
-    return { key: run.key, startedAtUs: null, finishedAtUs: this.#m.clock.nowUs(), outcome: 'cancelled', reason, message: 'stopped before it started', ...nothing };
+    this.#book.finish(run);
+    return neverStarted(run.key, reason, this.#m.clock.nowUs());
   }
 
   #refuse(runs: readonly StartRequest[], why: ExecutionRefused['why']): void {
     const refusals = runs.map(({ key }) => ({ key, why }));
     for (const listener of this.#listeners) listener.refused(refusals);
-  }
-
-  #remember(key: number): void {
-    this.#acknowledged.add(key);
-    if (this.#acknowledged.size <= ACKNOWLEDGED_MAX) return;
-    for (const oldest of this.#acknowledged) {
-      this.#acknowledged.delete(oldest);
-      break;
-    }
-  }
-}
-
-function runnerOptions(options: AgentOptions): RunnerOptions {
-  return {
-    node: options.node,
-    baseEnvironment: options.baseEnvironment ?? baseEnvironment({ ...ownUser(), ...process.env }, options.jobEnvironmentNames),
-    outputBytesMax: options.outputBytesMax ?? AGENT_DEFAULTS.outputBytesMax,
-    tailBytes: options.tailBytes ?? AGENT_DEFAULTS.tailBytes,
-    journalReserveBytes: options.journalReserveBytes ?? AGENT_DEFAULTS.journalReserveBytes,
-    idleMs: options.runnerIdleMs ?? AGENT_DEFAULTS.runnerIdleMs,
-    spawn: options.spawn ?? AGENT_DEFAULTS.spawn,
-    cgroups: options.cgroups ?? AGENT_DEFAULTS.cgroups,
-    protocol: options.protocol ?? PROTOCOL,
-  };
-}
-
-/** Who the node runs as, for a node started without USER and LOGNAME (by init, in a container). */
-function ownUser(): Record<string, string> {
-  try {
-    const { username, homedir, shell } = userInfo();
-    return { USER: username, LOGNAME: username, HOME: homedir, SHELL: shell ?? '/bin/sh' };
-  } catch {
-    return {}; // a user id without an entry in the user database
   }
 }
 

@@ -6,10 +6,11 @@ import { mkdirSync } from 'node:fs';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { KnownExecution } from '../model/agent.ts';
+import { isAlive, type ProcessIdentity } from './identity.ts';
 import { logsDirectory } from './paths.ts';
 import type { RunnerMessage, RunnerOptions } from './protocol.ts';
-import { greetingOf, RunnerLink } from './runner-link.ts';
-import { type FoundRunner, findRunners, prepareCompileCache, readIdentity, runnerLogTail, startRunner } from './runner-process.ts';
+import { greetingOf, type LinkTarget, RunnerLink } from './runner-link.ts';
+import { type FoundRunner, findRunners, prepareCompileCache, runnerLogTail, startRunner } from './runner-process.ts';
 import { signal } from './runner/tree.ts';
 import { Reaping, type Subreaper } from './subreaper.ts';
 
@@ -85,7 +86,12 @@ export class RunnerFleet {
 
   /** Every runner there is has said what it knows, and every dead one's journal has been taken. */
   get settled(): boolean {
-    return this.#opened && this.#untaken.size === 0 && this.#taking.size === 0 && [...this.#links].every((link) => link.ready);
+    return (
+      this.#opened &&
+      this.#untaken.size === 0 &&
+      this.#taking.size === 0 &&
+      [...this.#links].every((link) => link.ready)
+    );
   }
 
   /** Runners that take new runs, connected. */
@@ -99,7 +105,8 @@ export class RunnerFleet {
     if (this.#closed) return;
     for (const { runner, identity } of found) {
       if (identity === null) this.#untaken.add(runner);
-      else this.#openLink(runner, true, () => identity, () => false);
+      else
+        this.#openLink({ runner, draining: true, ended: () => !isAlive(identity), kill: () => killIfAlive(identity) });
     }
     const own = this.#options.spawn === 'child_process' ? CHILD_PROCESS_RUNNERS : 1;
     for (let i = 0; i < own; i += 1) this.#startOwn();
@@ -145,12 +152,11 @@ export class RunnerFleet {
     // The runner outlives this process on purpose; it must not keep it from ending.
     child.unref();
     // Its exit event, not /proc, says it is dead: only then are all its threads gone and its jobs ours.
-    this.#openLink(runner, false, () => null, () => over);
+    this.#openLink({ runner, draining: false, ended: () => over, kill: () => child.kill('SIGKILL') });
   }
 
-  #openLink(runner: string, draining: boolean, identity: RunnerLink['target']['identity'], ended: () => boolean): void {
-    const target = { dataDir: this.#dataDir, runner, identity, ended, draining };
-    const link = new RunnerLink(target, this.#m.clock, {
+  #openLink(target: LinkTarget): void {
+    const link = new RunnerLink(this.#dataDir, target, this.#m.clock, {
       message: (from, message) => this.#receive(from, message),
       dead: (from) => this.#onDead(from),
       hung: (from) => this.#onHung(from),
@@ -183,9 +189,11 @@ export class RunnerFleet {
   // Deaths
 
   #onHung(link: RunnerLink): void {
-    const identity = readIdentity(this.#dataDir, link.runner);
-    this.#m.log.error({ runner: link.runner, pid: link.pid }, 'a runner does not answer any more: it is killed and its runs are taken over');
-    if (identity !== null && identity.pid === link.pid) signal(identity.pid, 'SIGKILL');
+    this.#m.log.error(
+      { runner: link.runner, pid: link.pid },
+      'a runner does not answer any more: it is killed and its runs are taken over',
+    );
+    link.target.kill();
   }
 
   #onDead(link: RunnerLink): void {
@@ -204,7 +212,8 @@ export class RunnerFleet {
     this.#m.log.warn({ runner: link.runner, pid: link.pid, said }, 'a runner has died; another one takes its runs');
     // A runner that finds no room will start once there is some; one that breaks will break again.
     if (link.pid === 0 && !said.includes('ENOSPC')) this.#startFailures += 1;
-    if (this.#startFailures >= START_FAILURES_MAX) return this.#events.failed(new Error(`the runner process cannot start: ${said.trim()}`));
+    if (this.#startFailures >= START_FAILURES_MAX)
+      return this.#events.failed(new Error(`the runner process cannot start: ${said.trim()}`));
     this.#later(this.#restartDelayMs, () => this.#startOwn());
     this.#restartDelayMs = Math.min(this.#restartDelayMs * 2, RESTART_DELAY_MS.max);
   }
@@ -251,7 +260,11 @@ export class RunnerFleet {
         for (const pid of message.pids) this.#watch(link, pid);
         return;
       case 'disk':
-        if (this.diskFull !== message.full) this.#m.log.warn({ runner: link.runner }, message.full ? 'the disk is full: no run is accepted' : 'the disk has room again');
+        if (this.diskFull !== message.full)
+          this.#m.log.warn(
+            { runner: link.runner },
+            message.full ? 'the disk is full: no run is accepted' : 'the disk has room again',
+          );
         this.diskFull = message.full;
         return;
       case 'problem':
@@ -278,4 +291,8 @@ export class RunnerFleet {
     if (this.#reaping === null) tell(null);
     else this.#reaping.watch(pid, tell);
   }
+}
+
+function killIfAlive(identity: ProcessIdentity): void {
+  if (isAlive(identity)) signal(identity.pid, 'SIGKILL');
 }

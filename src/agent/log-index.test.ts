@@ -25,13 +25,23 @@ test('what the index has not seen is appended as observed late', () => {
   writeFileSync(`${base}.out`, 'hello');
   writeFileSync(`${base}.err`, 'oops');
   writeFileSync(`${base}.idx`, 'o 0 3 100 0\n');
-  expect(brief()).toEqual(expect.arrayContaining([['stdout', 0, 3, false], ['stdout', 3, 2, true], ['stderr', 0, 4, true]]));
+  expect(brief()).toEqual(
+    expect.arrayContaining([
+      ['stdout', 0, 3, false],
+      ['stdout', 3, 2, true],
+      ['stderr', 0, 4, true],
+    ]),
+  );
 });
 
 test('a torn last line does not count, a lost line leaves a gap that is closed', () => {
   writeFileSync(`${base}.out`, 'x'.repeat(30));
   writeFileSync(`${base}.idx`, 'o 0 10 100 0\no 1o 20 10 300 0\no 20 10 300 0\no 30 5');
-  expect(brief()).toEqual([['stdout', 0, 10, false], ['stdout', 10, 10, true], ['stdout', 20, 10, false]]);
+  expect(brief()).toEqual([
+    ['stdout', 0, 10, false],
+    ['stdout', 10, 10, true],
+    ['stdout', 20, 10, false],
+  ]);
 });
 
 test('released bytes', () => {

@@ -64,7 +64,8 @@ function readLine(index: LogIndex, line: string, seen: Record<LogStream, number>
     index.releasedErr = c;
   } else if (kind === 'o' || kind === 'e') {
     const stream = kind === 'o' ? 'stdout' : 'stderr';
-    if (a > seen[stream]) index.chunks.push({ stream, offset: seen[stream], length: a - seen[stream], observedAtUs: c, late: true });
+    if (a > seen[stream])
+      index.chunks.push({ stream, offset: seen[stream], length: a - seen[stream], observedAtUs: c, late: true });
     if (a >= seen[stream]) index.chunks.push({ stream, offset: a, length: b, observedAtUs: c, late: d === 1 });
     seen[stream] = Math.max(seen[stream], a + b);
   }
@@ -76,7 +77,13 @@ function appendUnseen(index: LogIndex, base: string, seen: Readonly<Record<LogSt
     const stat = statSync(logFile(base, stream), { throwIfNoEntry: false });
     if (stat === undefined || stat.size <= seen[stream]) continue;
     const offset = seen[stream];
-    rest.push({ stream, offset, length: stat.size - offset, observedAtUs: Math.floor(stat.mtimeMs * 1000), late: index.chunks.length > 0 });
+    rest.push({
+      stream,
+      offset,
+      length: stat.size - offset,
+      observedAtUs: Math.floor(stat.mtimeMs * 1000),
+      late: index.chunks.length > 0,
+    });
   }
   rest.sort((a, b) => a.observedAtUs - b.observedAtUs);
   index.chunks.push(...rest);

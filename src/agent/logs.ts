@@ -103,7 +103,7 @@ function emptyWhenMissing(error: NodeJS.ErrnoException): string[] {
 
 export function readTail(log: LogReader, bytes: number): Buffer {
   const parts: Buffer[] = [];
-  for (let from = Math.max(log.firstKeptByte, log.totalBytes - bytes); from < log.totalBytes; ) {
+  for (let from = Math.max(log.firstKeptByte, log.totalBytes - bytes); from < log.totalBytes;) {
     const part = log.read(from, LOG_READ_BYTES_MAX);
     if (part.bytes.length === 0) break;
     parts.push(part.bytes);
@@ -126,7 +126,13 @@ function readRange(base: string, index: LogIndex, totalBytes: number, wanted: nu
       if (first < last) {
         const fd = openOnce(files, base, chunk.stream);
         readSync(fd, bytes, first - from, last - first, chunk.offset + first - at);
-        chunks.push({ stream: chunk.stream, observedAtUs: chunk.observedAtUs, observedLate: chunk.late, from: first, length: last - first });
+        chunks.push({
+          stream: chunk.stream,
+          observedAtUs: chunk.observedAtUs,
+          observedLate: chunk.late,
+          from: first,
+          length: last - first,
+        });
       }
       at += chunk.length;
       if (at >= end) break;

@@ -4,7 +4,14 @@
  * A runner outlives the node that started it, so a newer node meets older runners. Rule: `hello`, `ack`, `stop`, `retire`, `known`, `started`,
  * `ended` only ever gain optional fields; everything else may change with PROTOCOL, and a node sends it only to runners of its own number.
  */
-import type { ExecutionEnded, ExecutionRefused, ExecutionStarted, KnownExecution, StartRequest, StopRequest } from '../model/agent.ts';
+import type {
+  ExecutionEnded,
+  ExecutionRefused,
+  ExecutionStarted,
+  KnownExecution,
+  StartRequest,
+  StopRequest,
+} from '../model/agent.ts';
 
 export const PROTOCOL = 1;
 
@@ -19,7 +26,13 @@ export interface ReapedExit {
 }
 
 export type NodeMessage =
-  | { readonly t: 'hello'; readonly protocol: number; readonly epoch: number; readonly pid: number; /** The node is a subreaper and answers `watch`. */ readonly reaps: boolean }
+  | {
+      readonly t: 'hello';
+      readonly protocol: number;
+      readonly epoch: number;
+      readonly pid: number;
+      /** The node is a subreaper and answers `watch`. */ readonly reaps: boolean;
+    }
   | { readonly t: 'start'; readonly epoch: number; readonly runs: readonly StartRequest[] }
   | { readonly t: 'stop'; readonly runs: readonly StopRequest[] }
   | { readonly t: 'ack'; readonly keys: readonly number[] }

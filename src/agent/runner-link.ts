@@ -3,9 +3,15 @@ import { closeSync, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { KnownExecution } from '../model/agent.ts';
-import { isAlive, type ProcessIdentity } from './identity.ts';
 import { runnerDirectory } from './paths.ts';
-import { encodeMessage, LineDecoder, type NodeMessage, PROTOCOL, type RunnerMessage, type SpawnKind } from './protocol.ts';
+import {
+  encodeMessage,
+  LineDecoder,
+  type NodeMessage,
+  PROTOCOL,
+  type RunnerMessage,
+  type SpawnKind,
+} from './protocol.ts';
 
 export interface LinkEvents {
   message(link: RunnerLink, message: RunnerMessage): void;
@@ -16,14 +22,12 @@ export interface LinkEvents {
 }
 
 export interface LinkTarget {
-  readonly dataDir: string;
   readonly runner: string;
-  /** Asks for the process, which may still be on its way up; null: not yet known. */
-  readonly identity: () => ProcessIdentity | null;
-  /** The process has ended for certain (a child's exit was seen). */
-  readonly ended: () => boolean;
-  /** Gets no new runs: started by an earlier node, or speaks another protocol. */
+  /** Gets no new runs: started by an earlier node. */
   readonly draining: boolean;
+  /** The process has ended for certain. */
+  readonly ended: () => boolean;
+  readonly kill: () => void;
 }
 
 /** A runner is asked for a sign of life this often when it is silent. */
@@ -34,6 +38,7 @@ const RETRY_MS = 20;
 
 export class RunnerLink {
   readonly target: LinkTarget;
+  readonly #dataDir: string;
   readonly #clock: Clock;
   readonly #events: LinkEvents;
   #socket: Socket | null = null;
@@ -49,7 +54,8 @@ export class RunnerLink {
   ready = false;
   readonly known: KnownExecution[] = [];
 
-  constructor(target: LinkTarget, clock: Clock, events: LinkEvents) {
+  constructor(dataDir: string, target: LinkTarget, clock: Clock, events: LinkEvents) {
+    this.#dataDir = dataDir;
     this.target = target;
     this.#clock = clock;
     this.#events = events;
@@ -80,10 +86,10 @@ export class RunnerLink {
 
   #connect(): void {
     if (this.#closed) return;
-    if (this.#isDead()) return this.#die();
+    if (this.target.ended()) return this.#die();
     let directory: number;
     try {
-      directory = openSync(runnerDirectory(this.target.dataDir, this.runner), 'r');
+      directory = openSync(runnerDirectory(this.#dataDir, this.runner), 'r');
     } catch {
       return this.#again(); // no descriptor free just now
     }
@@ -128,12 +134,6 @@ export class RunnerLink {
     } else {
       this.#events.message(this, message);
     }
-  }
-
-  #isDead(): boolean {
-    if (this.target.ended()) return true;
-    const identity = this.target.identity();
-    return identity !== null && !isAlive(identity);
   }
 
   #die(): void {

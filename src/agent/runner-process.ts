@@ -1,6 +1,17 @@
 /** Runner processes from the node's side: making their directory, starting them, and telling whether the one in a directory lives. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../lib/clock.ts';
@@ -27,8 +38,14 @@ export interface StartedRunner {
 }
 
 /** Starts a runner in a directory of its own; its environment is the node's, but its jobs get only what `options` says. */
-export function startRunner(dataDir: string, options: RunnerOptions, modules: { clock: Clock; random: Random }): StartedRunner {
-  const suffix = Math.floor(modules.random.float() * 36 ** 6).toString(36).padStart(6, '0');
+export function startRunner(
+  dataDir: string,
+  options: RunnerOptions,
+  modules: { clock: Clock; random: Random },
+): StartedRunner {
+  const suffix = Math.floor(modules.random.float() * 36 ** 6)
+    .toString(36)
+    .padStart(6, '0');
   const runner = `${modules.clock.now()}-${suffix}`;
   const directory = runnerDirectory(dataDir, runner);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -82,7 +99,8 @@ export function findRunners(dataDir: string): FoundRunner[] {
     else found.push({ runner: condemn(dataDir, name), identity: null });
   }
   // Its successor may need the room that a dead one holds.
-  for (const { runner, identity } of found) if (identity === null) rmSync(join(runnerDirectory(dataDir, runner), 'room'), { force: true });
+  for (const { runner, identity } of found)
+    if (identity === null) rmSync(join(runnerDirectory(dataDir, runner), 'room'), { force: true });
   return found;
 }
 

@@ -19,7 +19,9 @@ const WNOHANG = 1;
 export function becomeSubreaper(): Subreaper | null {
   if (process.platform !== 'linux') return null;
   try {
-    const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi') & { getRawPointer(buffer: ArrayBuffer): bigint };
+    const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi') & {
+      getRawPointer(buffer: ArrayBuffer): bigint;
+    };
     const { functions } = ffi.dlopen(null, {
       getpid: { return: 'i32', arguments: [] },
       prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
@@ -28,7 +30,8 @@ export function becomeSubreaper(): Subreaper | null {
     const memory = new ArrayBuffer(4096);
     const status = new Int32Array(memory);
     const address = ffi.getRawPointer(memory);
-    if (functions.getpid() !== process.pid || functions.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) !== 0) return null;
+    if (functions.getpid() !== process.pid || functions.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) !== 0)
+      return null;
     return {
       reap(pid) {
         if (pid <= 0) return null;

@@ -42,7 +42,8 @@ export function decideMisfires(
 ): MisfireDecision {
   const { from, to, now, laterDue } = range;
   if (policy.policy === 'skip') return { run: [], dropped: drop(instants, from, to, 'policy') };
-  const windowStart = Math.max(from, now - policy.windowMs - 1);
+  // A window shorter than grace ends after the range: nothing of it is inside then.
+  const windowStart = Math.min(to, Math.max(from, now - policy.windowMs - 1));
   if (policy.policy === 'last') {
     const newest = laterDue ? undefined : instants.newest(to, windowStart);
     if (newest === undefined) return { run: [], dropped: drop(instants, from, to, laterDue ? 'superseded' : 'window') };

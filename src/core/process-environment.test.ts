@@ -40,7 +40,12 @@ test('milliseconds appear only when there are some, and then all three digits', 
 
 test('another user’s home and name', () => {
   const user = { name: 'daemon', home: '/usr/sbin', shell: '/bin/false' };
-  expect(processEnvironment(run, 'n1', { HOME: '/root', USER: 'root', LANG: 'C' }, user)).toMatchObject({ HOME: '/usr/sbin', USER: 'daemon', LOGNAME: 'daemon', LANG: 'C' });
+  expect(processEnvironment(run, 'n1', { HOME: '/root', USER: 'root', LANG: 'C' }, user)).toMatchObject({
+    HOME: '/usr/sbin',
+    USER: 'daemon',
+    LOGNAME: 'daemon',
+    LANG: 'C',
+  });
 });
 
 test.each([
@@ -57,5 +62,11 @@ test.each([
 });
 
 test('the base takes the fixed names, the asked ones, and defaults for what is missing', () => {
-  expect(baseEnvironment({ PATH: '/bin', SECRET: 's', TZ: 'UTC' }, ['TZ', 'NOT_SET'])).toEqual({ PATH: '/bin', HOME: '/', SHELL: '/bin/sh', LANG: 'C.UTF-8', TZ: 'UTC' });
+  expect(baseEnvironment({ PATH: '/bin', SECRET: 's', TZ: 'UTC' }, ['TZ', 'NOT_SET'])).toEqual({
+    PATH: '/bin',
+    HOME: '/',
+    SHELL: '/bin/sh',
+    LANG: 'C.UTF-8',
+    TZ: 'UTC',
+  });
 });

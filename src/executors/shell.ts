@@ -24,7 +24,9 @@ export interface ProcessPlan {
   readonly successCodes: readonly number[];
 }
 
-export type ShellPlan = { readonly kind: 'plan'; readonly plan: ProcessPlan } | { readonly kind: 'invalid'; readonly message: string };
+export type ShellPlan =
+  | { readonly kind: 'plan'; readonly plan: ProcessPlan }
+  | { readonly kind: 'invalid'; readonly message: string };
 
 export interface ShellContext {
   readonly node: string;
@@ -43,7 +45,8 @@ export function planShell(run: StartRequest, context: ShellContext): ShellPlan {
   const timeoutMs = smallerTimeout(config['timeout'], run.timeoutMs);
   if (timeoutMs === undefined) return invalid('timeout is not a duration: write it as 30s or 1h30m');
   const memLimitBytes = optional(config['mem_limit'], parseBytes);
-  if (memLimitBytes === undefined || memLimitBytes === 0) return invalid('mem_limit is not a size: write it as bytes or 512MiB');
+  if (memLimitBytes === undefined || memLimitBytes === 0)
+    return invalid('mem_limit is not a size: write it as bytes or 512MiB');
   const successCodes = optional(config['success_codes'], parseCodes);
   if (successCodes === undefined) return invalid('success_codes is not a list of exit codes: write it as 0,2');
   const stdin = optional(config['payload'], decodeBase64);
@@ -79,7 +82,8 @@ function commandWords(command: string, shell: boolean): readonly string[] | stri
   if (command.includes('\0')) return 'command contains a NUL byte';
   if (shell) return ['/bin/sh', '-c', command];
   const parsed = shellWords(command);
-  if (parsed.kind === 'unbalanced') return `command has an unclosed quote or backslash at character ${parsed.position + 1}`;
+  if (parsed.kind === 'unbalanced')
+    return `command has an unclosed quote or backslash at character ${parsed.position + 1}`;
   if (parsed.words.length === 0 || parsed.words[0] === '') return 'command missing';
   return parsed.words;
 }

@@ -13,6 +13,11 @@ export class Identities {
     this.#clock = modules.clock;
   }
 
+  /** The greatest id given so far. */
+  get last(): number {
+    return this.#last;
+  }
+
   next(): number {
     this.#last = Math.max(this.#last + 1, Math.floor(this.#clock.now()) * 1000);
     return this.#last;

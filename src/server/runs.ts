@@ -16,11 +16,12 @@ import {
   type OccurrenceRow,
   RUN_BY_GROUP,
   RUNS_BY_JOB,
+  rememberLastId,
   RUNS_BY_OUTCOME,
   wipeHistory,
 } from '../store/runs.ts';
 import type { Definitions } from './definitions.ts';
-import { executionId, keyOfExecutionId } from './identity.ts';
+import { executionId, type Identities, keyOfExecutionId } from './identity.ts';
 import type { LeaderStore } from './leader-store.ts';
 import type { LiveRun, LiveRuns } from './live.ts';
 import { type ExecutionShown, executionShown, liveShown, type RunShown, runShown } from './run-views.ts';
@@ -51,6 +52,7 @@ export interface LogSlice {
 
 export interface RunsModules {
   readonly store: LeaderStore;
+  readonly identities: Identities;
   readonly lock: Mutex;
   readonly live: LiveRuns;
   readonly definitions: Definitions;
@@ -110,7 +112,7 @@ export class Runs {
       const row = await this.#job(job);
       const running = new Set([...this.#m.live.ofJob(row.id)].map((run) => run.key));
       const logs = await store.read<{ key: number }>(LOGS_OF_JOB, [row.id]);
-      await store.writeFor(wipeHistory(row.id));
+      await store.writeFor([...wipeHistory(row.id), rememberLastId(this.#m.identities.last)]);
       for (const { key } of logs) if (!running.has(key)) await removeLog(key);
     });
     return this.#m.jobView(job);
@@ -197,7 +199,11 @@ export class Runs {
   }
 
   /** Without files the tail is all there is: short output of http runs never had any, and those of old runs have gone. */
-  async #tailSlice({ key, output_bytes, finished_at_us }: ExecutionRow, from: number, limit: number): Promise<LogSlice> {
+  async #tailSlice(
+    { key, output_bytes, finished_at_us }: ExecutionRow,
+    from: number,
+    limit: number,
+  ): Promise<LogSlice> {
     const [row] = await this.#m.store.read<ExecutionRow>(EXECUTION_OF_KEY, [key]);
     const tail = Buffer.from(row?.tail ?? '');
     // What processors made of the output may be longer than the output was.
@@ -205,7 +211,13 @@ export class Runs {
     const firstKeptByte = totalBytes - tail.length;
     const start = Math.min(Math.max(from, firstKeptByte), totalBytes);
     const bytes = tail.subarray(start - firstKeptByte, start - firstKeptByte + limit);
-    const chunk = { stream: 'stdout', observedAtUs: finished_at_us ?? key, from: start, length: bytes.length, observedLate: true } as const;
+    const chunk = {
+      stream: 'stdout',
+      observedAtUs: finished_at_us ?? key,
+      from: start,
+      length: bytes.length,
+      observedLate: true,
+    } as const;
     return { from: start, totalBytes, firstKeptByte, bytes, chunks: bytes.length === 0 ? [] : [chunk] };
   }
 

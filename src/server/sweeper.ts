@@ -20,6 +20,8 @@ import {
   OLD_OCCURRENCES,
   OLDEST_LOGS,
 } from '../store/retention.ts';
+import { rememberLastId } from '../store/runs.ts';
+import type { Identities } from './identity.ts';
 import type { LeaderStore } from './leader-store.ts';
 
 export interface RetentionOptions {
@@ -36,6 +38,7 @@ export interface RetentionOptions {
 
 export interface SweeperModules {
   readonly store: LeaderStore;
+  readonly identities: Identities;
   readonly lock: Mutex;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -146,7 +149,7 @@ export class Sweeper {
       ]);
       // Files first: a crash in between leaves rows without files, which reads as a log that is gone; the other order would leak files.
       await this.#removeFiles(logs);
-      if (!(await this.#write(deleteOccurrences(groups)))) return;
+      if (!(await this.#write([...deleteOccurrences(groups), rememberLastId(this.#m.identities.last)]))) return;
       this.#m.emit({ kind: 'swept', occurrences: groups.length, logs: logs.length });
       await scope.sleep(PAUSE_MS);
     }

@@ -38,11 +38,14 @@ export const PAGE_BY_NAME = {
   DESC: 'SELECT j.id FROM jobs j WHERE j.deleted_at IS NULL ORDER BY j.name DESC LIMIT ? OFFSET ?',
 };
 
-/** Search by name or display name only: one walk over the index that holds both. */
-export const SEARCH_BY_NAME = {
-  ASC: 'SELECT j.id FROM jobs j WHERE j.deleted_at IS NULL AND (instr(j.name, ?) > 0 OR instr(j.displayname, ?) > 0) ORDER BY j.name ASC',
-  DESC: 'SELECT j.id FROM jobs j WHERE j.deleted_at IS NULL AND (instr(j.name, ?) > 0 OR instr(j.displayname, ?) > 0) ORDER BY j.name DESC',
-};
+/**
+ * Search by name or display name only: one walk over the index that holds both. It has to be named: left alone the engine walks the
+ * narrower one and fetches each wide row for its display name, which takes six times as long.
+ */
+const SEARCH =
+  'SELECT j.id FROM jobs j INDEXED BY jobs_search WHERE j.deleted_at IS NULL AND ' +
+  "(instr(j.name, ?) > 0 OR (j.displayname <> '' AND instr(j.displayname, ?) > 0)) ORDER BY j.name";
+export const SEARCH_BY_NAME = { ASC: `${SEARCH} ASC`, DESC: `${SEARCH} DESC` };
 
 const FILTERED = new Map(
   (Object.keys(COLUMN) as JobSort[]).flatMap((sort) =>

@@ -119,6 +119,8 @@ export class DiskReserve {
     for (let id = present + 1; id <= this.#rows; id++) {
       if (!(await this.#committed([addRow(id)]))) return false;
     }
+    // Rows that are only in the -wal hold no block of the file: a node that starts on a full disk could then write nothing at all.
+    this.#database.checkpoint();
     return true;
   }
 

@@ -70,8 +70,17 @@ export const OPEN_OCCURRENCES =
 /** The newest execution of each unfinished occurrence, with how many attempts were relaunches. */
 export const OPEN_EXECUTIONS =
   'SELECT e.group_id, max(e.key) AS key, e.attempt AS attempt, e.outcome AS outcome, sum(e.relaunch) AS relaunches FROM occurrences o JOIN executions e ON e.group_id = o.group_id WHERE o.phase > 0 GROUP BY e.group_id';
+/** The greatest id ever given: of the rows there are, and of those that retention took (see rememberLastId). */
 export const LAST_ID =
-  'SELECT max(coalesce((SELECT max(group_id) FROM occurrences), 0), coalesce((SELECT max(key) FROM executions), 0)) AS last';
+  "SELECT max(coalesce((SELECT max(group_id) FROM occurrences), 0), coalesce((SELECT max(key) FROM executions), 0), coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_id'), 0)) AS last";
+
+const REMEMBER_LAST_ID =
+  "INSERT INTO meta (key, value) VALUES ('last_id', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE CAST(meta.value AS INTEGER) < CAST(excluded.value AS INTEGER)";
+
+/** Goes with every delete of history: after a clock stepped back, a restart would else give deleted ids a second time. */
+export function rememberLastId(last: number): { sql: string; params: SqlValue[] } {
+  return { sql: REMEMBER_LAST_ID, params: [String(last)] };
+}
 
 const DELETE_OUTPUTS_OF_JOB =
   'DELETE FROM outputs WHERE key IN (SELECT e.key FROM occurrences o JOIN executions e ON e.group_id = o.group_id WHERE o.job_id = ? AND o.phase = 0)';

@@ -87,6 +87,11 @@ export class SqliteDatabase implements Database {
     }
   }
 
+  /** Copies what is in the -wal into the file, so that the file has all its blocks and the -wal starts again at its beginning. */
+  checkpoint(): void {
+    this.#tryExec('PRAGMA wal_checkpoint(PASSIVE)');
+  }
+
   /** How many batches were answered `full` so far: a quota, say, shows nowhere else. */
   get fullAnswers(): number {
     return this.#fullAnswers;

@@ -1,6 +1,7 @@
 /** The table of SEMANTICS §1.5, row by row: a process dies exactly at a gap, the next agent says what became of the run. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { decodeRecord, encodeRecord, spoolPath } from '../../src/agent/spool.ts';
 import { AgentWorld, alive, kill, until } from './kit.ts';
 
 let world: AgentWorld;
@@ -14,7 +15,8 @@ function witness(name: string): { command: string; shell: string; env: string } 
   return {
     shell: 'true',
     env: `W=${world.path(name)}`,
-    command: 'echo $$ >> $W.started; echo early; while [ ! -e $W.go ]; do sleep 0.02; done; echo late; echo $$ >> $W.done; exit 7',
+    command:
+      'echo $$ >> $W.started; echo early; while [ ! -e $W.go ]; do sleep 0.02; done; echo late; echo $$ >> $W.done; exit 7',
   };
 }
 
@@ -37,7 +39,9 @@ describe('the node dies', () => {
     await until(() => lines('a.started').length === 1);
     await first.kill();
     const second = world.host({ ack: true });
-    expect(await second.known()).toEqual([{ key: run.key, state: 'started', started: { key: run.key, startedAtUs, pid } }]);
+    expect(await second.known()).toEqual([
+      { key: run.key, state: 'started', started: { key: run.key, startedAtUs, pid } },
+    ]);
     go('a');
     const ended = await second.ended(run.key);
     expect(ended).toMatchObject({ outcome: 'failed', reason: 'exit', exitCode: 7, startedAtUs, tail: 'early\nlate\n' });
@@ -101,7 +105,12 @@ describe('the runner dies alone', () => {
     kill(runner as number);
     // One ends while nobody looks after it, the other one later.
     go('a');
-    expect(await host.ended((runs[0] as { key: number }).key)).toMatchObject({ exitCode: 7, outcome: 'failed', reason: 'exit', tail: 'early\nlate\n' });
+    expect(await host.ended((runs[0] as { key: number }).key)).toMatchObject({
+      exitCode: 7,
+      outcome: 'failed',
+      reason: 'exit',
+      tail: 'early\nlate\n',
+    });
     go('b');
     expect(await host.ended((runs[1] as { key: number }).key)).toMatchObject({ exitCode: 7, tail: 'early\nlate\n' });
     expect(lines('a.started')).toHaveLength(1);
@@ -117,9 +126,16 @@ describe('the runner dies alone', () => {
     await host.started(run.key);
     await until(() => lines('a.started').length === 1);
     kill(runner as number);
-    await host.waitFor((said) => said.flatMap((one) => one.started ?? []).filter((one) => one.key === run.key)[1], 'a second word of the start');
+    await host.waitFor(
+      (said) => said.flatMap((one) => one.started ?? []).filter((one) => one.key === run.key)[1],
+      'a second word of the start',
+    );
     go('a');
-    expect(await host.ended(run.key)).toMatchObject({ outcome: 'lost', reason: 'supervisor_gone', tail: 'early\nlate\n' });
+    expect(await host.ended(run.key)).toMatchObject({
+      outcome: 'lost',
+      reason: 'supervisor_gone',
+      tail: 'early\nlate\n',
+    });
     expect(lines('a.done')).toHaveLength(1);
   });
 
@@ -166,7 +182,11 @@ describe('both die', () => {
     const second = world.host({ ack: true });
     expect(await second.known()).toMatchObject([{ key: run.key, state: 'started' }]);
     go('a');
-    expect(await second.ended(run.key)).toMatchObject({ outcome: 'lost', reason: 'supervisor_gone', tail: 'early\nlate\n' });
+    expect(await second.ended(run.key)).toMatchObject({
+      outcome: 'lost',
+      reason: 'supervisor_gone',
+      tail: 'early\nlate\n',
+    });
   });
 
   test('a process that has gone meanwhile ends lost: supervisor_gone', async () => {
@@ -181,7 +201,9 @@ describe('both die', () => {
     go('a');
     await until(() => !alive(pid as number));
     const second = world.host();
-    expect(await second.known()).toMatchObject([{ key: run.key, state: 'ended', ended: { outcome: 'lost', reason: 'supervisor_gone' } }]);
+    expect(await second.known()).toMatchObject([
+      { key: run.key, state: 'ended', ended: { outcome: 'lost', reason: 'supervisor_gone' } },
+    ]);
   });
 
   test('an end mark is delivered', async () => {
@@ -195,6 +217,35 @@ describe('both die', () => {
     kill(runner as number);
     const second = world.host();
     expect(await second.known()).toMatchObject([{ state: 'ended', ended: { exitCode: 4 } }]);
+  });
+
+  test('after a power cut: nothing of another boot is ours, and every open run ends with its reason', async () => {
+    const started = world.run(witness('a'));
+    const first = world.host();
+    await first.known();
+    const [runner] = await first.runnerPids();
+    first.tell({ start: [started] });
+    await first.started(started.key);
+    kill(runner as number);
+    await first.kill();
+    // What the disk would hold: the same journal, written in a boot that is over, and one more run accepted just before the end.
+    const accepted = world.run({ command: 'true' });
+    const [directory] = readdirSync(`${world.dataDir}/runners`);
+    const path = spoolPath(`${world.dataDir}/runners/${directory}`);
+    const records = readFileSync(path, 'utf8')
+      .split('\n')
+      .flatMap((line) => decodeRecord(line) ?? []);
+    const older = records.map((record) => (record.r === 'start' ? { ...record, bootId: 'the boot before' } : record));
+    writeFileSync(path, [...older, { r: 'accept', run: accepted } as const].map(encodeRecord).join(''));
+    for (const pid of lines('a.started')) kill(pid);
+    await until(() => lines('a.started').every((pid) => !alive(pid)));
+    const second = world.host();
+    const known = await second.known();
+    expect(known).toHaveLength(2);
+    expect(known).toMatchObject([
+      { key: started.key, ended: { outcome: 'lost', reason: 'supervisor_gone' } },
+      { key: accepted.key, ended: { outcome: 'lost', reason: 'start_unknown' } },
+    ]);
   });
 
   test('its deadline goes on counting', async () => {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { AgentWorld } from './kit.ts';
+import { AgentWorld, kill } from './kit.ts';
 
 let world: AgentWorld;
 let mounted = false;
@@ -22,7 +22,10 @@ test('a run under way ends and is reported; new ones are refused until there is 
   if (!mounted) context.skip('needs the right to mount a tmpfs');
   const host = world.host({ ack: true, journalReserveBytes: 1024 * 1024 }, { TMPDIR: world.scratch });
   await host.known();
-  const running = world.run({ command: `while [ ! -e ${world.path('go')} ]; do sleep 0.02; done; echo out`, shell: 'true' });
+  const running = world.run({
+    command: `while [ ! -e ${world.path('go')} ]; do sleep 0.02; done; echo out`,
+    shell: 'true',
+  });
   host.tell({ start: [running] });
   await host.started(running.key);
   const filler = join(world.dataDir, 'filler');
@@ -30,7 +33,9 @@ test('a run under way ends and is reported; new ones are refused until there is 
   // More than the reserve holds: each accept mark carries its run.
   const many = Array.from({ length: 60 }, () => world.run({ command: `true ${'x'.repeat(60_000)}` }));
   host.tell({ start: many });
-  const refused = await host.waitFor((said) => said.flatMap((one) => one.refused ?? []).find((one) => one.why === 'disk_full'));
+  const refused = await host.waitFor((said) =>
+    said.flatMap((one) => one.refused ?? []).find((one) => one.why === 'disk_full'),
+  );
   expect(many.map((run) => run.key)).toContain(refused.key);
   writeFileSync(world.path('go'), '');
   expect(await host.ended(running.key)).toMatchObject({ outcome: 'succeeded', exitCode: 0 });
@@ -40,6 +45,33 @@ test('a run under way ends and is reported; new ones are refused until there is 
   const after = world.run({ command: 'echo again' });
   host.tell({ start: [after] });
   expect(await host.ended(after.key)).toMatchObject({ outcome: 'succeeded', tail: 'again\n' });
+});
+
+test('node and runner die on a full disk: the next ones adopt what runs, and the run is reported', async (context) => {
+  if (!mounted) context.skip('needs the right to mount a tmpfs');
+  const options = { ack: true, journalReserveBytes: 1024 * 1024 };
+  const host = world.host(options);
+  await host.known();
+  const [runner] = await host.runnerPids();
+  const running = world.run({
+    command: `while [ ! -e ${world.path('go')} ]; do sleep 0.02; done; echo out`,
+    shell: 'true',
+  });
+  host.tell({ start: [running] });
+  await host.started(running.key);
+  const filler = join(world.dataDir, 'filler');
+  fill(filler);
+  await host.waitFor((said) => said.find((one) => one.log?.message === 'the disk is full: no run is accepted'));
+  // The room that the reserve gave back goes too.
+  fill(filler);
+  kill(runner as number);
+  await host.kill();
+  const second = world.host(options);
+  await second.waitFor((said) => said.find((one) => one.log !== undefined || one.known !== undefined));
+  rmSync(filler);
+  expect(await second.known()).toMatchObject([{ key: running.key, state: 'started' }]);
+  writeFileSync(world.path('go'), '');
+  expect(await second.ended(running.key)).toMatchObject({ outcome: 'lost', reason: 'supervisor_gone', tail: 'out\n' });
 });
 
 function fill(path: string): void {

@@ -15,7 +15,20 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 function accept(key: number, size = 10): SpoolRecord {
-  const run: StartRequest = { key, id: `${key}-n`, group: key, attempt: 1, job: 'j', jobId: 1, trigger: 'manual', scheduledAt: 0, executor: 'shell', config: { command: 'x'.repeat(size) }, timeoutMs: null, killGraceMs: 0 };
+  const run: StartRequest = {
+    key,
+    id: `${key}-n`,
+    group: key,
+    attempt: 1,
+    job: 'j',
+    jobId: 1,
+    trigger: 'manual',
+    scheduledAt: 0,
+    executor: 'shell',
+    config: { command: 'x'.repeat(size) },
+    timeoutMs: null,
+    killGraceMs: 0,
+  };
   return { r: 'accept', run };
 }
 

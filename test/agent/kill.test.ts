@@ -19,11 +19,20 @@ const escapes: [name: string, command: string][] = [
   ['nothing special', 'sleep 300'],
   ['background children', 'sleep 300 & sleep 301 & sleep 302'],
   ['a new session', 'setsid sleep 300 & sleep 301'],
-  ['a double fork into a new session, main process gone on', '(setsid sh -c "sleep 300 & sleep 301 & wait" &) ; sleep 302'],
+  [
+    'a double fork into a new session, main process gone on',
+    '(setsid sh -c "sleep 300 & sleep 301 & wait" &) ; sleep 302',
+  ],
   ['TERM ignored', 'trap "" TERM; while :; do sleep 0.05; done'],
-  ['TERM ignored in a new session whose parent has gone', '(setsid sh -c "trap \'\' TERM; while :; do sleep 0.05; done" &) ; sleep 302'],
+  [
+    'TERM ignored in a new session whose parent has gone',
+    '(setsid sh -c "trap \'\' TERM; while :; do sleep 0.05; done" &) ; sleep 302',
+  ],
   // Each process starts its successor and ends: none of them lives for long.
-  ['a fork storm', 'storm() { i=0; while [ $i -lt 400 ]; do (sleep 0.01; sleep 0.3) & i=$((i+1)); sleep 0.005; done; }; storm & storm & wait'],
+  [
+    'a fork storm',
+    'storm() { i=0; while [ $i -lt 400 ]; do (sleep 0.01; sleep 0.3) & i=$((i+1)); sleep 0.005; done; }; storm & storm & wait',
+  ],
 ];
 
 const ways = [
@@ -36,10 +45,15 @@ describe.each(ways)('$spawn, cgroups $cgroups', (way) => {
   test.each(escapes)('stop ends %s', async (_name, command) => {
     const host = world.host({ ...way, ack: true });
     await host.known();
-    const run = world.run({ command: `${command} # \n`, shell: 'true', env: `W=${world.path('w')}` }, { killGraceMs: 300 });
+    const run = world.run(
+      { command: `${command} # \n`, shell: 'true', env: `W=${world.path('w')}` },
+      { killGraceMs: 300 },
+    );
     host.tell({ start: [run] });
     await host.started(run.key);
-    await until(() => processesWith(run.id).length >= (command.startsWith('sleep 300') && !command.includes('&') ? 1 : 2));
+    await until(
+      () => processesWith(run.id).length >= (command.startsWith('sleep 300') && !command.includes('&') ? 1 : 2),
+    );
     host.tell({ stop: [{ key: run.key, reason: 'user' }] });
     expect(await host.ended(run.key)).toMatchObject({ outcome: 'cancelled', reason: 'user' });
     // Reported means verified: nobody is left at this moment, not only soon.
@@ -49,10 +63,18 @@ describe.each(ways)('$spawn, cgroups $cgroups', (way) => {
   test('a timeout ends the tree and says so', async () => {
     const host = world.host({ ...way, ack: true });
     await host.known();
-    const run = world.run({ command: '(setsid sleep 300 &); echo before; sleep 301', shell: 'true', env: `W=${world.path('w')}` }, { timeoutMs: 400, killGraceMs: 100 });
+    const run = world.run(
+      { command: '(setsid sleep 300 &); echo before; sleep 301', shell: 'true', env: `W=${world.path('w')}` },
+      { timeoutMs: 400, killGraceMs: 100 },
+    );
     host.tell({ start: [run] });
     const ended = await host.ended(run.key);
-    expect(ended).toMatchObject({ outcome: 'failed', reason: 'timeout', message: 'timed out after 400ms', tail: 'before\n' });
+    expect(ended).toMatchObject({
+      outcome: 'failed',
+      reason: 'timeout',
+      message: 'timed out after 400ms',
+      tail: 'before\n',
+    });
     expect(ended.finishedAtUs - (ended.startedAtUs ?? 0)).toBeGreaterThanOrEqual(400_000);
     expect(processesWith(run.id)).toEqual([]);
   });
@@ -60,7 +82,10 @@ describe.each(ways)('$spawn, cgroups $cgroups', (way) => {
   test('a run that ends by itself in time leaves its background children alone', async () => {
     const host = world.host({ ...way, ack: true });
     await host.known();
-    const run = world.run({ command: '(setsid sleep 300 &); echo done', shell: 'true', env: `W=${world.path('w')}` }, { timeoutMs: 20_000 });
+    const run = world.run(
+      { command: '(setsid sleep 300 &); echo done', shell: 'true', env: `W=${world.path('w')}` },
+      { timeoutMs: 20_000 },
+    );
     host.tell({ start: [run] });
     expect(await host.ended(run.key)).toMatchObject({ outcome: 'succeeded', exitCode: 0 });
     expect(processesWith(run.id)).toHaveLength(1);
@@ -71,7 +96,12 @@ describe.each(ways)('$spawn, cgroups $cgroups', (way) => {
     await host.known();
     // tail holds what it was given until somebody reads, and nobody does.
     const eat = 'head -c 40000000 /dev/zero | tail -c 40000000 | sleep 300';
-    const run = world.run({ command: `${eat} & ${eat} & wait`, shell: 'true', mem_limit: '60MB', env: `W=${world.path('w')}` });
+    const run = world.run({
+      command: `${eat} & ${eat} & wait`,
+      shell: 'true',
+      mem_limit: '60MB',
+      env: `W=${world.path('w')}`,
+    });
     host.tell({ start: [run] });
     expect(await host.ended(run.key)).toMatchObject({ outcome: 'failed', reason: 'memory' });
     expect(processesWith(run.id)).toEqual([]);
@@ -80,11 +110,21 @@ describe.each(ways)('$spawn, cgroups $cgroups', (way) => {
   test('TERM comes first, and a job that heeds it in time is not killed', async () => {
     const host = world.host({ ...way, ack: true });
     await host.known();
-    const run = world.run({ command: 'trap "echo bye; exit 5" TERM; echo up; while :; do sleep 0.05; done', shell: 'true', env: `W=${world.path('w')}` });
+    const run = world.run({
+      command: 'trap "echo bye; exit 5" TERM; echo up; while :; do sleep 0.05; done',
+      shell: 'true',
+      env: `W=${world.path('w')}`,
+    });
     host.tell({ start: [run] });
     await until(() => logOf(run.key).includes('up'));
     host.tell({ stop: [{ key: run.key, reason: 'replaced' }] });
-    expect(await host.ended(run.key)).toMatchObject({ outcome: 'cancelled', reason: 'replaced', exitCode: 5, signal: null, tail: expect.stringContaining('bye') });
+    expect(await host.ended(run.key)).toMatchObject({
+      outcome: 'cancelled',
+      reason: 'replaced',
+      exitCode: 5,
+      signal: null,
+      tail: expect.stringContaining('bye'),
+    });
   });
 });
 

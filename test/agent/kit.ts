@@ -7,7 +7,14 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { AgentOptions } from '../../src/agent/agent.ts';
 import { allProcesses, isDead } from '../../src/agent/process-table.ts';
-import type { ExecutionEnded, ExecutionRefused, ExecutionStarted, KnownExecution, StartRequest, StopRequest } from '../../src/model/agent.ts';
+import type {
+  ExecutionEnded,
+  ExecutionRefused,
+  ExecutionStarted,
+  KnownExecution,
+  StartRequest,
+  StopRequest,
+} from '../../src/model/agent.ts';
 
 const HOST = fileURLToPath(new URL('./host.ts', import.meta.url));
 
@@ -59,7 +66,16 @@ export class Host {
     for (const look of this.#waiting) look();
   }
 
-  tell(command: { epoch?: number; start?: StartRequest[]; stop?: StopRequest[]; ack?: number[]; warm?: string[]; drain?: number; close?: boolean; state?: boolean }): void {
+  tell(command: {
+    epoch?: number;
+    start?: StartRequest[];
+    stop?: StopRequest[];
+    ack?: number[];
+    warm?: string[];
+    drain?: number;
+    close?: boolean;
+    state?: boolean;
+  }): void {
     this.child.stdin?.write(`${JSON.stringify(command)}\n`);
   }
 
@@ -70,7 +86,8 @@ export class Host {
         const found = find(this.said);
         if (found === undefined && !this.exited) return;
         this.#waiting.delete(look);
-        if (found === undefined) reject(new Error(`the agent ended without ${what}: ${JSON.stringify(this.said).slice(0, 2000)}`));
+        if (found === undefined)
+          reject(new Error(`the agent ended without ${what}: ${JSON.stringify(this.said).slice(0, 2000)}`));
         else resolve(found);
       };
       this.#waiting.add(look);
@@ -87,11 +104,17 @@ export class Host {
   }
 
   started(key: number): Promise<ExecutionStarted> {
-    return this.waitFor((said) => said.flatMap((one) => one.started ?? []).find((run) => run.key === key), `a start of ${key}`);
+    return this.waitFor(
+      (said) => said.flatMap((one) => one.started ?? []).find((run) => run.key === key),
+      `a start of ${key}`,
+    );
   }
 
   ended(key: number): Promise<ExecutionEnded> {
-    return this.waitFor((said) => said.flatMap((one) => one.ended ?? []).find((run) => run.key === key), `an end of ${key}`);
+    return this.waitFor(
+      (said) => said.flatMap((one) => one.ended ?? []).find((run) => run.key === key),
+      `an end of ${key}`,
+    );
   }
 
   exit(): Promise<void> {
@@ -153,7 +176,11 @@ export class AgentWorld {
   /** Living processes of this world: runners, and jobs by their environment. */
   processes(): number[] {
     return allProcesses()
-      .filter((stat) => !isDead(stat) && (commandLine(stat.pid).includes(this.scratch) || environment(stat.pid).includes(this.scratch)))
+      .filter(
+        (stat) =>
+          !isDead(stat) &&
+          (commandLine(stat.pid).includes(this.scratch) || environment(stat.pid).includes(this.scratch)),
+      )
       .map((stat) => stat.pid)
       .filter((pid) => pid !== process.pid);
   }

@@ -27,11 +27,18 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
   test('two streams, in the order in which they were seen', async () => {
     const host = start();
     const step = 'sleep 0.35';
-    const { key, ended } = await outcome(host, { command: `echo one; ${step}; echo two >&2; ${step}; printf three`, shell: 'true' });
+    const { key, ended } = await outcome(host, {
+      command: `echo one; ${step}; echo two >&2; ${step}; printf three`,
+      shell: 'true',
+    });
     expect(ended).toMatchObject({ outcome: 'succeeded', tail: 'one\ntwo\nthree', outputBytes: 13, logBytes: 13 });
     const log = readLog(world.dataDir, { key, from: 0, limit: 100 });
     expect(log.bytes.toString()).toBe('one\ntwo\nthree');
-    expect(log.chunks.map(({ stream, from, length }) => [stream, from, length])).toEqual([['stdout', 0, 4], ['stderr', 4, 4], ['stdout', 8, 5]]);
+    expect(log.chunks.map(({ stream, from, length }) => [stream, from, length])).toEqual([
+      ['stdout', 0, 4],
+      ['stderr', 4, 4],
+      ['stdout', 8, 5],
+    ]);
     const times = log.chunks.map((chunk) => chunk.observedAtUs - (ended.startedAtUs ?? 0));
     for (const [i, at] of times.entries()) expect(at).toBeGreaterThanOrEqual(i * 340_000);
     expect(readLog(world.dataDir, { key, from: 5, limit: 4 }).bytes.toString()).toBe('wo\nt');
@@ -50,7 +57,11 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
 
   test('binary garbage is kept byte for byte, its tail is valid text', async () => {
     const host = start();
-    const { key, ended } = await outcome(host, { command: 'head -c 50000 /dev/urandom | tee $W', shell: 'true', env: `W=${world.path('copy')}` });
+    const { key, ended } = await outcome(host, {
+      command: 'head -c 50000 /dev/urandom | tee $W',
+      shell: 'true',
+      env: `W=${world.path('copy')}`,
+    });
     expect(ended.outputBytes).toBe(50_000);
     const copy = await import('node:fs').then((fs) => fs.readFileSync(world.path('copy')));
     expect(sha(readLog(world.dataDir, { key, from: 0, limit: 100_000 }).bytes)).toBe(sha(copy));
@@ -60,7 +71,10 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
 
   test('a character cut by the tail’s limit is left out', async () => {
     const host = start({ tailBytes: 10 });
-    const { ended } = await outcome(host, { command: 'printf "\\303\\244\\303\\266\\303\\274\\303\\237\\303\\244x"', shell: 'true' });
+    const { ended } = await outcome(host, {
+      command: 'printf "\\303\\244\\303\\266\\303\\274\\303\\237\\303\\244x"',
+      shell: 'true',
+    });
     expect(ended).toMatchObject({ outputBytes: 11, tail: 'öüßäx' });
   });
 
@@ -83,21 +97,32 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
     const old = readLog(world.dataDir, { key, from: 0, limit: 10 });
     expect(old).toMatchObject({ from: total - ended.logBytes, totalBytes: total });
     expect(old.bytes.toString()).toBe('xxxxxxxxxx');
-    if (spawn === 'ffi') expect(statSync(`${logBase(world.dataDir, key)}.out`).blocks * 512).toBeLessThanOrEqual(limit * 1.3);
+    if (spawn === 'ffi')
+      expect(statSync(`${logBase(world.dataDir, key)}.out`).blocks * 512).toBeLessThanOrEqual(limit * 1.3);
   });
 
   test('starts that fail say why', async () => {
     const host = start();
     const cases: [Record<string, string>, string, string][] = [
       [{ command: '' }, 'start', 'command missing'],
-      [{ command: 'no-such-program-here x' }, 'start', 'exec: "no-such-program-here": executable file not found in $PATH'],
+      [
+        { command: 'no-such-program-here x' },
+        'start',
+        'exec: "no-such-program-here": executable file not found in $PATH',
+      ],
       [{ command: '/no/such/program' }, 'start', 'fork/exec /no/such/program: no such file or directory'],
       [{ command: '/bin/true', cwd: '/no/such/dir' }, 'start', 'chdir /no/such/dir: no such file or directory'],
       [{ command: '/etc/passwd' }, 'start', 'fork/exec /etc/passwd: permission denied'],
       [{ command: '/bin/true', timeout: 'soon' }, 'start', 'timeout is not a duration: write it as 30s or 1h30m'],
       [{ command: '/bin/true', mem_limit: 'lots' }, 'start', 'mem_limit is not a size: write it as bytes or 512MiB'],
       [{ command: '/bin/true', payload: '%%' }, 'start', 'payload is not base64'],
-      [{ command: '/bin/true', su: 'no-such-user' }, 'start', process.getuid?.() === 0 ? 'su: there is no user no-such-user on this node' : 'su needs a node that runs as root'],
+      [
+        { command: '/bin/true', su: 'no-such-user' },
+        'start',
+        process.getuid?.() === 0
+          ? 'su: there is no user no-such-user on this node'
+          : 'su needs a node that runs as root',
+      ],
       [{ command: '/bin/echo "open' }, 'start', 'command has an unclosed quote or backslash at character 11'],
       [{ command: `/bin/echo ${'x'.repeat(3_000_000)}` }, 'start', 'fork/exec /bin/echo: argument list too long'],
     ];
@@ -109,20 +134,43 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
 
   test('exit rules, signals, payloads, environment', async () => {
     const host = start();
-    expect((await outcome(host, { command: 'exit 2', shell: 'true', success_codes: '0,2' })).ended).toMatchObject({ outcome: 'succeeded', exitCode: 2 });
-    expect((await outcome(host, { command: 'exit 0', shell: 'true', success_codes: '3' })).ended).toMatchObject({ outcome: 'failed', message: 'exit status 0' });
-    expect((await outcome(host, { command: 'kill -9 $$', shell: 'true' })).ended).toMatchObject({ reason: 'signal', signal: 'SIGKILL', message: 'signal: killed', exitCode: null });
+    expect((await outcome(host, { command: 'exit 2', shell: 'true', success_codes: '0,2' })).ended).toMatchObject({
+      outcome: 'succeeded',
+      exitCode: 2,
+    });
+    expect((await outcome(host, { command: 'exit 0', shell: 'true', success_codes: '3' })).ended).toMatchObject({
+      outcome: 'failed',
+      message: 'exit status 0',
+    });
+    expect((await outcome(host, { command: 'kill -9 $$', shell: 'true' })).ended).toMatchObject({
+      reason: 'signal',
+      signal: 'SIGKILL',
+      message: 'signal: killed',
+      exitCode: null,
+    });
     // Twice the pipe's buffer deadlocked Dkron.
     const payload = Buffer.alloc(700_000, 'p').toString('base64');
     expect((await outcome(host, { command: 'wc -c', payload })).ended.tail.trim()).toBe('700000');
     expect((await outcome(host, { command: 'wc -c' })).ended.tail.trim()).toBe('0');
-    const { ended } = await outcome(host, { command: 'env', env: 'LIST=1,2,3,OTHER=x' }, { attempt: 2, trigger: 'manual' });
-    const names = ended.tail.split('\n').filter(Boolean).map((one) => one.slice(0, one.indexOf('='))).sort();
+    const { ended } = await outcome(
+      host,
+      { command: 'env', env: 'LIST=1,2,3,OTHER=x' },
+      { attempt: 2, trigger: 'manual' },
+    );
+    const names = ended.tail
+      .split('\n')
+      .filter(Boolean)
+      .map((one) => one.slice(0, one.indexOf('=')))
+      .sort();
     expect(ended.tail).toContain('LIST=1,2,3\n');
     expect(ended.tail).toContain('BELFRY_ATTEMPT=2\n');
     expect(ended.tail).toContain('BELFRY_SCHEDULED_AT=2026-11-18T11:06:40Z\n');
-    const told = ['JOB', 'SCHEDULED_AT', 'GROUP', 'EXECUTION_ID', 'ATTEMPT', 'TRIGGER', 'NODE', 'SHARD', 'SHARDS'].map((name) => `BELFRY_${name}`);
-    expect(names).toEqual([...told, 'ENV_JOB_NAME', 'HOME', 'LANG', 'LIST', 'LOGNAME', 'OTHER', 'PATH', 'SHELL', 'USER'].sort());
+    const told = ['JOB', 'SCHEDULED_AT', 'GROUP', 'EXECUTION_ID', 'ATTEMPT', 'TRIGGER', 'NODE', 'SHARD', 'SHARDS'].map(
+      (name) => `BELFRY_${name}`,
+    );
+    expect(names).toEqual(
+      [...told, 'ENV_JOB_NAME', 'HOME', 'LANG', 'LIST', 'LOGNAME', 'OTHER', 'PATH', 'SHELL', 'USER'].sort(),
+    );
   });
 
   // child_process passes on what the node itself inherited without close-on-exec; only posix_spawn's closefrom is sure.
@@ -137,7 +185,12 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
 
   test.runIf(process.getuid?.() === 0)('su runs as the user, without our groups', async () => {
     const host = start();
-    const { ended } = await outcome(host, { command: 'id -un; id -gn; id -G; echo $HOME $USER', shell: 'true', su: 'daemon:bin', cwd: '/' });
+    const { ended } = await outcome(host, {
+      command: 'id -un; id -gn; id -G; echo $HOME $USER',
+      shell: 'true',
+      su: 'daemon:bin',
+      cwd: '/',
+    });
     expect(ended).toMatchObject({ outcome: 'succeeded', tail: 'daemon\nbin\n2\n/usr/sbin daemon\n' });
   });
 });
@@ -147,7 +200,9 @@ test('out of descriptors: the run fails with that reason, the runner stays', asy
   await host.known();
   const [pid] = await host.runnerPids();
   const { spawnSync } = await import('node:child_process');
-  const before = spawnSync('prlimit', ['--pid', String(pid), '--nofile', '--output=SOFT', '--noheadings', '--raw']).stdout.toString().trim();
+  const before = spawnSync('prlimit', ['--pid', String(pid), '--nofile', '--output=SOFT', '--noheadings', '--raw'])
+    .stdout.toString()
+    .trim();
   spawnSync('prlimit', ['--pid', String(pid), '--nofile=3:']);
   const { ended } = await outcome(host, { command: 'cat', payload: Buffer.from('x').toString('base64') });
   expect(ended).toMatchObject({ outcome: 'failed', reason: 'resources' });
@@ -185,7 +240,11 @@ describe('http', () => {
     const binary = await outcome(host, { url: `${url}/binary`, method: 'GET' }, http);
     expect([...readLog(world.dataDir, { key: binary.key, from: 0, limit: 10 }).bytes]).toEqual([0xff, 0xfe, 0, 1]);
     const unknown = await outcome(host, {}, { executor: 'carrier-pigeon' });
-    expect(unknown.ended).toMatchObject({ outcome: 'failed', reason: 'start', message: 'executor "carrier-pigeon" is not in this version' });
+    expect(unknown.ended).toMatchObject({
+      outcome: 'failed',
+      reason: 'start',
+      message: 'executor "carrier-pigeon" is not in this version',
+    });
   });
 
   test('a request in flight when its runner dies ends lost', async () => {

@@ -23,7 +23,11 @@ beforeEach(async () => {
     heard.push(what);
     told();
   };
-  peer = new Peer(directory, systemClock, { hello: (message) => note(`hello ${message.epoch}`), message: (message) => note(message.t), gone: () => note('gone') });
+  peer = new Peer(directory, systemClock, {
+    hello: (message) => note(`hello ${message.epoch}`),
+    message: (message) => note(message.t),
+    gone: () => note('gone'),
+  });
   await peer.listen();
 });
 afterEach(() => {

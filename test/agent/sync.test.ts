@@ -19,9 +19,14 @@ test('exec follows the sync of its accept mark', async (context) => {
   const [runner] = await host.runnerPids();
   const trace = world.path('trace');
   const calls = 'trace=pwrite64,fdatasync,execve';
-  const strace = spawn('strace', ['-f', '-s', '100000', '-e', calls, '-o', trace, '-p', String(runner)], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const strace = spawn('strace', ['-f', '-s', '100000', '-e', calls, '-o', trace, '-p', String(runner)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   await new Promise<void>((resolve) => strace.stderr.once('data', () => resolve()));
-  const runs = Array.from({ length: 200 }, () => world.run({ command: '/bin/true' })).map((run) => ({ ...run, config: { command: `/bin/true ${run.key}` } }));
+  const runs = Array.from({ length: 200 }, () => world.run({ command: '/bin/true' })).map((run) => ({
+    ...run,
+    config: { command: `/bin/true ${run.key}` },
+  }));
   for (let from = 0; from < runs.length; from += 20) {
     host.tell({ start: runs.slice(from, from + 20) });
     await host.ended(runs[from]?.key as number);
@@ -30,7 +35,10 @@ test('exec follows the sync of its accept mark', async (context) => {
   strace.kill('SIGINT');
   await new Promise((resolve) => strace.once('exit', resolve));
   await until(() => existsSync(trace));
-  const checked = executionsBeforeSync(readFileSync(trace, 'latin1').split('\n'), runs.map((run) => run.key));
+  const checked = executionsBeforeSync(
+    readFileSync(trace, 'latin1').split('\n'),
+    runs.map((run) => run.key),
+  );
   expect(checked).toEqual({ executed: 200, early: [] });
 });
 
@@ -44,7 +52,8 @@ function executionsBeforeSync(lines: readonly string[], keys: readonly number[])
   for (const line of lines) {
     const thread = line.split(' ', 1)[0] as string;
     if (line.includes('pwrite64(')) {
-      for (const match of line.matchAll(/\\"r\\":\\"accept\\",\\"run\\":\{\\"key\\":(\d+)/g)) written.add(match[1] as string);
+      for (const match of line.matchAll(/\\"r\\":\\"accept\\",\\"run\\":\{\\"key\\":(\d+)/g))
+        written.add(match[1] as string);
     } else if (line.includes('fdatasync(')) {
       syncing.set(thread, written);
       written = new Set();

@@ -38,7 +38,10 @@ export class Api {
     for (;;) {
       const reply = await this.try(method, path, body, 30_000);
       if (reply !== null && reply.status < 500) return reply;
-      if (performance.now() > deadline) throw new Error(`${method} ${path}: ${reply === null ? 'no answer' : `${reply.status} ${reply.body.toString('utf8').slice(0, 200)}`}`);
+      if (performance.now() > deadline)
+        throw new Error(
+          `${method} ${path}: ${reply === null ? 'no answer' : `${reply.status} ${reply.body.toString('utf8').slice(0, 200)}`}`,
+        );
       await new Promise((done) => setTimeout(done, 200));
     }
   }
@@ -73,8 +76,11 @@ export class Api {
 
   async logOf(group: number, id: string): Promise<LogCheck> {
     const pieces: Buffer[] = [];
-    for (let from = 0; ; ) {
-      const { status, body } = await this.insist('GET', `/v1/runs/${group}/log?execution=${encodeURIComponent(id)}&from=${from}&limit=${LOG_PIECE}`);
+    for (let from = 0; ;) {
+      const { status, body } = await this.insist(
+        'GET',
+        `/v1/runs/${group}/log?execution=${encodeURIComponent(id)}&from=${from}&limit=${LOG_PIECE}`,
+      );
       if (status !== 200) throw new Error(`log of ${id}: ${status} ${body.toString('utf8').slice(0, 200)}`);
       pieces.push(body);
       from += body.length;
@@ -86,14 +92,18 @@ export class Api {
 
   #ask(method: string, path: string, body: unknown, timeoutMs: number): Promise<Reply> {
     const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-    const headers = bytes === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(bytes.length) };
+    const headers =
+      bytes === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(bytes.length) };
     return new Promise((resolve, reject) => {
-      const request = http.request({ host: '127.0.0.1', port: this.#port, method, path, headers, agent: this.#agent, timeout: timeoutMs }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
-      });
+      const request = http.request(
+        { host: '127.0.0.1', port: this.#port, method, path, headers, agent: this.#agent, timeout: timeoutMs },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('error', reject);
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+        },
+      );
       request.on('timeout', () => request.destroy(new Error('no answer in time')));
       request.on('error', reject);
       request.end(bytes);

@@ -34,7 +34,12 @@ export function checkExecutions(facts: Facts, report: Report): ExecutionCounts {
       if (possible.size > 0) counts.lostPossible += 1;
       if (execution.outcome === 'lost') {
         counts.lost += 1;
-        if (!possible.has(execution.reason)) report.add('lost', job.name, `${execution.id} is lost: ${execution.reason}; the faults allow ${[...possible].join(', ') || 'none'}`);
+        if (!possible.has(execution.reason))
+          report.add(
+            'lost',
+            job.name,
+            `${execution.id} is lost: ${execution.reason}; the faults allow ${[...possible].join(', ') || 'none'}`,
+          );
       }
       if (execution.state === 'finished') new Comparison(facts, job, run, execution, report).all();
       if (compareLog(facts, job, execution, report)) counts.logsCompared += 1;
@@ -53,14 +58,21 @@ function checkEvidence({ observed, executions, jobs }: Facts, report: Report): v
     const { job } = start;
     if (one.starts.length > 1) report.add('doubled', job, `${one.id} started ${one.starts.length} times`);
     for (const at of one.overlaps) {
-      if (jobs.get(job)?.concurrency !== 'allow') report.add('overlap', job, `${one.id} began while another run of the job had not ended (${new Date(at).toISOString()})`);
+      if (jobs.get(job)?.concurrency !== 'allow')
+        report.add(
+          'overlap',
+          job,
+          `${one.id} began while another run of the job had not ended (${new Date(at).toISOString()})`,
+        );
     }
     const name = `${start.group}#${start.attempt}`;
     const other = attempts.get(name);
-    if (other !== undefined) report.add('doubled', job, `attempt ${start.attempt} of group ${start.group} is both ${other} and ${one.id}`);
+    if (other !== undefined)
+      report.add('doubled', job, `attempt ${start.attempt} of group ${start.group} is both ${other} and ${one.id}`);
     attempts.set(name, one.id);
     const recorded = executions.get(one.id);
-    if (recorded === undefined) report.add('unrecorded', job, `${one.id} ran at ${new Date(start.at).toISOString()} and is not on record`);
+    if (recorded === undefined)
+      report.add('unrecorded', job, `${one.id} ran at ${new Date(start.at).toISOString()} and is not on record`);
     else checkIdentity(one, recorded.run, recorded.execution, report);
   }
 }
@@ -70,7 +82,8 @@ function checkIdentity({ id, starts }: Evidence, run: HistoryRun, execution: His
   if (start === undefined) return;
   const told = [start.group, start.attempt, start.job, Date.parse(start.scheduledAt)];
   const recorded = [run.group, execution.attempt, run.job, run.scheduledAt];
-  if (told.some((value, i) => value !== recorded[i])) report.add('wrong', run.job, `${id} was told ${told.join(' ')} and is recorded as ${recorded.join(' ')}`);
+  if (told.some((value, i) => value !== recorded[i]))
+    report.add('wrong', run.job, `${id} was told ${told.join(' ')} and is recorded as ${recorded.join(' ')}`);
 }
 
 /** Attempts follow each other only for a reason, and the occurrence ends as its last one did. */
@@ -79,33 +92,56 @@ function checkAttempts({ clock, observed }: Facts, job: ChaosJob, run: HistoryRu
   let failures = 0;
   let losses = 0;
   for (const [i, execution] of run.executions.entries()) {
-    if (execution.attempt !== i + 1) report.add('doubled', job.name, `${words}: attempt ${execution.attempt} stands where ${i + 1} is due`);
+    if (execution.attempt !== i + 1)
+      report.add('doubled', job.name, `${words}: attempt ${execution.attempt} stands where ${i + 1} is due`);
     const before = run.executions[i - 1];
     if (before === undefined) continue;
     if (before.outcome === 'failed') failures += 1;
     else if (before.outcome === 'lost' && job.atLeastOnce) losses += 1;
-    else report.add('doubled', job.name, `${words}: attempt ${execution.attempt} follows one that is ${before.outcome ?? 'unfinished'}: ${before.reason}`);
+    else
+      report.add(
+        'doubled',
+        job.name,
+        `${words}: attempt ${execution.attempt} follows one that is ${before.outcome ?? 'unfinished'}: ${before.reason}`,
+      );
   }
   if (failures > job.retries) report.add('doubled', job.name, `${words}: ${failures} retries of ${job.retries}`);
   if (losses > RELAUNCH_MAX) report.add('doubled', job.name, `${words}: ${losses} relaunches of ${RELAUNCH_MAX}`);
   const last = run.executions.at(-1);
   if (run.phase !== 'final') return;
   if (run.outcome === 'cancelled') {
-    const allowed = run.reason === 'replaced' ? job.concurrency === 'replace' : run.reason === 'job_disabled' && (run.finishedAt ?? 0) >= observed.disabledAt + clock.offsetAt(observed.disabledAt) - NOTICE_MS;
+    const allowed =
+      run.reason === 'replaced'
+        ? job.concurrency === 'replace'
+        : run.reason === 'job_disabled' &&
+          (run.finishedAt ?? 0) >= observed.disabledAt + clock.offsetAt(observed.disabledAt) - NOTICE_MS;
     if (!allowed) report.add('wrong', job.name, `${words} is cancelled: ${run.reason}, which nobody asked for`);
     return;
   }
   if (run.outcome === 'skipped') {
-    const allowed = (run.reason === 'overlap' && job.concurrency === 'forbid') || (run.reason === 'queue_full' && job.concurrency === 'queue');
-    if (!allowed || last !== undefined) report.add('wrong', job.name, `${words} is skipped: ${run.reason} with ${run.executions.length} executions under ${job.concurrency}`);
+    const allowed =
+      (run.reason === 'overlap' && job.concurrency === 'forbid') ||
+      (run.reason === 'queue_full' && job.concurrency === 'queue');
+    if (!allowed || last !== undefined)
+      report.add(
+        'wrong',
+        job.name,
+        `${words} is skipped: ${run.reason} with ${run.executions.length} executions under ${job.concurrency}`,
+      );
     return;
   }
   if (run.outcome === 'missed') return;
   if (last === undefined || last.outcome !== run.outcome || last.reason !== run.reason) {
-    report.add('wrong', job.name, `${words} is ${run.outcome}: ${run.reason}, its last attempt ${last?.outcome}: ${last?.reason}`);
+    report.add(
+      'wrong',
+      job.name,
+      `${words} is ${run.outcome}: ${run.reason}, its last attempt ${last?.outcome}: ${last?.reason}`,
+    );
   }
-  if (last?.outcome === 'failed' && failures < job.retries) report.add('wrong', job.name, `${words} failed for good after ${failures} retries of ${job.retries}`);
-  if (last?.outcome === 'lost' && job.atLeastOnce && losses < RELAUNCH_MAX) report.add('wrong', job.name, `${words} is lost after ${losses} relaunches, under at-least-once`);
+  if (last?.outcome === 'failed' && failures < job.retries)
+    report.add('wrong', job.name, `${words} failed for good after ${failures} retries of ${job.retries}`);
+  if (last?.outcome === 'lost' && job.atLeastOnce && losses < RELAUNCH_MAX)
+    report.add('wrong', job.name, `${words} is lost after ${losses} relaunches, under at-least-once`);
 }
 
 /** One finished attempt against its evidence. */
@@ -134,14 +170,19 @@ class Comparison {
 
   #wrong(text: string): void {
     const { id, outcome, reason, exitCode, signal } = this.#execution;
-    this.#report.add('wrong', this.#job.name, `${id} (group ${this.#run.group}) is ${outcome}: ${reason} (code ${exitCode}, signal ${signal}); ${text}`);
+    this.#report.add(
+      'wrong',
+      this.#job.name,
+      `${id} (group ${this.#run.group}) is ${outcome}: ${reason} (code ${exitCode}, signal ${signal}); ${text}`,
+    );
   }
 
   #outcome(): void {
     const { outcome, reason, startedAt } = this.#execution;
     const started = this.#evidence?.starts[0];
     if (outcome === 'lost') return; // check-lost.ts
-    if (started === undefined && startedAt !== null && (outcome === 'succeeded' || reason === 'exit')) return this.#wrong('it never ran');
+    if (started === undefined && startedAt !== null && (outcome === 'succeeded' || reason === 'exit'))
+      return this.#wrong('it never ran');
     if (started !== undefined && startedAt === null) return this.#wrong(`it began at ${iso(started.at)}`);
     if (outcome === 'succeeded') return this.#succeeded();
     if (outcome === 'failed') return this.#failed(reason);
@@ -162,8 +203,10 @@ class Comparison {
     switch (reason) {
       case 'exit':
       case 'expectation':
-        if (executor === 'shell' && (end === null || end.code === 0)) this.#wrong(end === null ? 'it never ended by itself' : 'it ended with 0');
-        if (executor === 'http' && (end === null || end.code === 200)) this.#wrong(end === null ? 'the answer was never sent whole' : 'the answer was 200');
+        if (executor === 'shell' && (end === null || end.code === 0))
+          this.#wrong(end === null ? 'it never ended by itself' : 'it ended with 0');
+        if (executor === 'http' && (end === null || end.code === 200))
+          this.#wrong(end === null ? 'the answer was never sent whole' : 'the answer was 200');
         return;
       case 'signal':
         if (!log.jobKills.some(({ id }) => id === this.#execution.id)) this.#wrong('nobody killed it');
@@ -171,9 +214,21 @@ class Comparison {
       case 'timeout':
         if (timeoutMs === null) return this.#wrong(`${name} has no timeout`);
         // What the server had sent whole had not yet come in where the runner was stopped.
-        if (executor === 'http' && end !== null && touches(log.runnerStopped, (started?.at ?? end.at) - TIME_MS, end.at + TIME_MS)) return;
-        if (started !== undefined && end !== null && end.at - started.at < timeoutMs - (executor === 'http' ? WIRE_MS : GRAIN_MS) && this.#evidence?.termAt === null) {
-          this.#wrong(`it ended by itself ${(end.at - started.at).toFixed(0)} ms after its start, its timeout is ${timeoutMs} ms`);
+        if (
+          executor === 'http' &&
+          end !== null &&
+          touches(log.runnerStopped, (started?.at ?? end.at) - TIME_MS, end.at + TIME_MS)
+        )
+          return;
+        if (
+          started !== undefined &&
+          end !== null &&
+          end.at - started.at < timeoutMs - (executor === 'http' ? WIRE_MS : GRAIN_MS) &&
+          this.#evidence?.termAt === null
+        ) {
+          this.#wrong(
+            `it ended by itself ${(end.at - started.at).toFixed(0)} ms after its start, its timeout is ${timeoutMs} ms`,
+          );
         }
         return;
       case 'start':
@@ -189,7 +244,9 @@ class Comparison {
   #nearFullDisk(): boolean {
     const { clock, diskFull } = this.#facts;
     const finished = this.#execution.finishedAt ?? 0;
-    return clock.offsets(0, Number.POSITIVE_INFINITY).some((offset) => touches(diskFull, finished - offset - TIME_MS, finished - offset + TIME_MS));
+    return clock
+      .offsets(0, Number.POSITIVE_INFINITY)
+      .some((offset) => touches(diskFull, finished - offset - TIME_MS, finished - offset + TIME_MS));
   }
 
   #exitCode(): void {
@@ -206,10 +263,20 @@ class Comparison {
     const end = this.#evidence?.end;
     if (outcome === 'lost') return;
     if (started !== undefined && startedAt !== null && !this.#startAgrees(startedAt, started.at)) {
-      this.#wrong(`recorded start ${iso(startedAt)}, real ${iso(started.at)}, offsets ${this.#offsetWords(started.at)}`);
+      this.#wrong(
+        `recorded start ${iso(startedAt)}, real ${iso(started.at)}, offsets ${this.#offsetWords(started.at)}`,
+      );
     }
-    if (end === undefined || end === null || finishedAt === null) return;
-    if (!this.#endAgrees(finishedAt, end.at)) this.#wrong(`recorded end ${iso(finishedAt)}, real ${iso(end.at)}, offsets ${this.#offsetWords(end.at)}`);
+    // An answer that came too late ended here later than there.
+    if (
+      end === undefined ||
+      end === null ||
+      finishedAt === null ||
+      (this.#job.executor === 'http' && this.#execution.reason === 'timeout')
+    )
+      return;
+    if (!this.#endAgrees(finishedAt, end.at))
+      this.#wrong(`recorded end ${iso(finishedAt)}, real ${iso(end.at)}, offsets ${this.#offsetWords(end.at)}`);
   }
 
   /** Recorded just before the process is made: a little earlier than its own word, never later. */
@@ -226,7 +293,11 @@ class Comparison {
     const { clock, outages } = this.#facts;
     const { startedAt } = this.#execution;
     // After a step back the record keeps the end from lying before the start.
-    if (recorded === startedAt && clock.steppedBack((this.#evidence?.starts[0]?.at ?? real) - NOTICE_MS, real + NOTICE_MS)) return true;
+    if (
+      recorded === startedAt &&
+      clock.steppedBack((this.#evidence?.starts[0]?.at ?? real) - NOTICE_MS, real + NOTICE_MS)
+    )
+      return true;
     const until = outages.find((outage) => outage.from <= real + NOTICE_MS && outage.to >= real)?.to ?? real;
     return clock.offsets(real - NOTICE_MS, until + NOTICE_MS).some((offset) => {
       const at = recorded - offset;
@@ -240,20 +311,31 @@ class Comparison {
 }
 
 /** The full log and the recorded number of bytes against what the job managed to write. */
-function compareLog({ observed, diskFull }: Facts, job: ChaosJob, execution: HistoryExecution, report: Report): boolean {
+function compareLog(
+  { observed, diskFull }: Facts,
+  job: ChaosJob,
+  execution: HistoryExecution,
+  report: Report,
+): boolean {
   const evidence = observed.evidence.get(execution.id);
   const log = observed.logs.get(execution.id);
   const end = evidence?.end ?? null;
-  if (evidence === undefined || end === null || execution.state !== 'finished' || execution.outcome === 'lost') return false;
+  if (evidence === undefined || end === null || execution.state !== 'finished' || execution.outcome === 'lost')
+    return false;
   // An http answer can be whole here and cut off there.
   if (job.executor === 'http' && execution.outcome !== 'succeeded' && execution.reason !== 'expectation') return false;
   const full = touches(diskFull, evidence.starts[0]?.at ?? end.at, end.at);
   // Without room output is dropped: by the runner (http), or because there was no file for it.
   if (full && (job.executor === 'http' || execution.outputBytes === 0)) return false;
-  if (execution.outputBytes !== end.bytes) report.add('wrong', job.name, `${execution.id} wrote ${end.bytes} bytes, recorded are ${execution.outputBytes}`);
+  if (execution.outputBytes !== end.bytes)
+    report.add('wrong', job.name, `${execution.id} wrote ${end.bytes} bytes, recorded are ${execution.outputBytes}`);
   if (log === undefined) return false;
   if (log.bytes !== end.bytes || log.hash !== end.hash) {
-    report.add('wrong', job.name, `${execution.id} wrote ${end.bytes} bytes (${end.hash}), its log has ${log.bytes} (${log.hash})`);
+    report.add(
+      'wrong',
+      job.name,
+      `${execution.id} wrote ${end.bytes} bytes (${end.hash}), its log has ${log.bytes} (${log.hash})`,
+    );
   }
   return true;
 }

@@ -36,7 +36,8 @@ export class LostRules {
     const startedBy = startAt === null ? endAt : startAt + MARK_MS;
     if (this.#runnerDied(owner, intentAt, firstOutside(this.#runnerStopped, startedBy))) reasons.add('start_unknown');
     if (jobs.get(run.job)?.executor === 'http') {
-      if (this.#runnerDied(0, intentAt, firstOutside(this.#runnerStopped, endAt) + MARK_MS)) reasons.add('request_in_flight');
+      if (this.#runnerDied(0, intentAt, firstOutside(this.#runnerStopped, endAt) + MARK_MS))
+        reasons.add('request_in_flight');
     } else if (startAt !== null && this.#bothDied(owner, intentAt, endAt)) reasons.add('supervisor_gone');
     return reasons;
   }
@@ -48,7 +49,8 @@ export class LostRules {
     const ownerSaw = firstOutside(this.#runnerStopped, endAt) + MARK_MS;
     if (!this.#runnerDied(owner, intentAt, ownerSaw)) return false;
     let seen = endAt;
-    for (let next = firstOutside(this.#noHeir, seen); next !== seen; next = firstOutside(this.#noHeir, seen)) seen = next;
+    for (let next = firstOutside(this.#noHeir, seen); next !== seen; next = firstOutside(this.#noHeir, seen))
+      seen = next;
     return log.nodeDeaths.some((at) => at >= intentAt && at <= seen + MARK_MS);
   }
 

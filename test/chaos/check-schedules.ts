@@ -14,6 +14,8 @@ export interface ScheduleCounts {
 
 /** A launch is on time up to here once everything is well again. */
 const LATE_MS = 1_000;
+/** Longer than any step back takes to be made up for. */
+const STEP_BACK_MS = 60_000;
 /** Between the look at the clock and the commit that says so. */
 const PLAN_MS = 3_000;
 
@@ -25,6 +27,7 @@ export function checkSchedules(facts: Facts, report: Report): ScheduleCounts {
     for (const run of runs) {
       if (run.outcome === 'missed' || run.outcome === 'skipped') counts.dropped += run.count;
       if (run.outcome === 'missed') checkMissed(facts, created.job, run, report);
+      if (run.outcome === 'skipped') checkSkipped(facts, run, runs, report);
     }
     checkCalm(facts, created.job, runs, counts, report);
   }
@@ -32,9 +35,17 @@ export function checkSchedules(facts: Facts, report: Report): ScheduleCounts {
   return counts;
 }
 
-function checkJob({ observed }: Facts, { job, askedAtNode, answeredAtNode }: CreatedJob, runs: readonly HistoryRun[], report: Report): number {
+function checkJob(
+  { observed }: Facts,
+  { job, askedAtNode, answeredAtNode }: CreatedJob,
+  runs: readonly HistoryRun[],
+  report: Report,
+): number {
   const scheduled = runs.filter((run) => run.trigger === 'schedule');
-  const last = scheduled.reduce((latest, run) => Math.max(latest, run.lastScheduledAt ?? run.scheduledAt), observed.judgedToNode);
+  const last = scheduled.reduce(
+    (latest, run) => Math.max(latest, run.lastScheduledAt ?? run.scheduledAt),
+    observed.judgedToNode,
+  );
   const due = dueInstants(job.schedule, askedAtNode - 1_000, last);
   const covered = new Map<number, number>(due.map((at) => [at, 0]));
   for (const run of scheduled) cover(job, run, due, covered, report);
@@ -49,7 +60,13 @@ function checkJob({ observed }: Facts, { job, askedAtNode, answeredAtNode }: Cre
   return judged;
 }
 
-function cover(job: ChaosJob, run: HistoryRun, due: readonly number[], covered: Map<number, number>, report: Report): void {
+function cover(
+  job: ChaosJob,
+  run: HistoryRun,
+  due: readonly number[],
+  covered: Map<number, number>,
+  report: Report,
+): void {
   const words = `group ${run.group}, ${new Date(run.scheduledAt).toISOString()}`;
   if (!covered.has(run.scheduledAt)) return report.add('wrong', job.name, `${words}: the job was not due then`);
   const last = run.lastScheduledAt ?? run.scheduledAt;
@@ -58,7 +75,12 @@ function cover(job: ChaosJob, run: HistoryRun, due: readonly number[], covered: 
     covered.set(due[i] as number, (covered.get(due[i] as number) ?? 0) + 1);
     count += 1;
   }
-  if (count !== run.count) report.add('wrong', job.name, `${words}: a row of ${run.count} up to ${new Date(last).toISOString()}, where ${count} were due`);
+  if (count !== run.count)
+    report.add(
+      'wrong',
+      job.name,
+      `${words}: a row of ${run.count} up to ${new Date(last).toISOString()}, where ${count} were due`,
+    );
 }
 
 function firstAtOrAfter(sorted: readonly number[], at: number): number {
@@ -74,12 +96,26 @@ function firstAtOrAfter(sorted: readonly number[], at: number): number {
 /** Dropped for lateness: only what the faults can have made so late. */
 function checkMissed({ clock, outages }: Facts, job: ChaosJob, run: HistoryRun, report: Report): void {
   const words = `group ${run.group}: ${run.count} up to ${new Date(run.lastScheduledAt ?? run.scheduledAt).toISOString()} missed: ${run.reason}`;
-  if (!['superseded', 'policy', 'window', 'max'].includes(run.reason)) return report.add('missed', job.name, `${words}, which nothing here can cause`);
+  if (!['superseded', 'policy', 'window', 'max'].includes(run.reason))
+    return report.add('missed', job.name, `${words}, which nothing here can cause`);
   const newest = run.lastScheduledAt ?? run.scheduledAt;
   const reached = clock.firstReached(newest);
   const planned = firstOutside(outages, reached) + PLAN_MS;
   if (clock.latest(reached, planned) - newest > job.misfire.graceMs) return;
   report.add('missed', job.name, `${words}, but no fault made it later than its grace of ${job.misfire.graceMs} ms`);
+}
+
+/** Skipped for another run of the job: there must have been one. By the node's own times, so not across a step back. */
+function checkSkipped({ clock }: Facts, run: HistoryRun, runs: readonly HistoryRun[], report: Report): void {
+  const decidedAt = run.finishedAt ?? 0;
+  const inTheWay = (other: HistoryRun) =>
+    other.group < run.group &&
+    other.executions.length > 0 &&
+    (other.finishedAt ?? Number.POSITIVE_INFINITY) >= decidedAt;
+  if (runs.some(inTheWay)) return;
+  const reached = clock.firstReached(decidedAt);
+  if (clock.steppedBack(reached - STEP_BACK_MS, reached + STEP_BACK_MS)) return;
+  report.add('wrong', run.job, `group ${run.group} is skipped: ${run.reason}, and no other run of the job was open`);
 }
 
 function checkCalm(
@@ -105,7 +141,8 @@ function checkCalm(
     const latenessMs = start.at - dueAt;
     counts.calmLaunches += 1;
     counts.calmLatenessMaxMs = Math.max(counts.calmLatenessMaxMs, latenessMs);
-    if (latenessMs > LATE_MS || latenessMs < -LATE_MS) report.add('late', job.name, `${words}: launched ${latenessMs.toFixed(0)} ms late, though all was calm`);
+    if (latenessMs > LATE_MS || latenessMs < -LATE_MS)
+      report.add('late', job.name, `${words}: launched ${latenessMs.toFixed(0)} ms late, though all was calm`);
   }
 }
 
@@ -117,9 +154,14 @@ function checkDependents({ observed, runsByJob, runsByGroup, clock }: Facts, rep
     for (const [group, runs] of byParent) {
       const parent = runsByGroup.get(group);
       if (parent === undefined || parent.job !== job.parent || parent.outcome !== 'succeeded') {
-        report.add('wrong', job.name, `group ${runs[0]?.group}: ran after ${parent === undefined ? 'nothing' : `a parent that ${parent.outcome}`}`);
+        report.add(
+          'wrong',
+          job.name,
+          `group ${runs[0]?.group}: ran after ${parent === undefined ? 'nothing' : `a parent that ${parent.outcome}`}`,
+        );
       }
-      if (runs.length > 1) report.add('doubled', job.name, `ran ${runs.length} times after group ${group} of its parent`);
+      if (runs.length > 1)
+        report.add('doubled', job.name, `ran ${runs.length} times after group ${group} of its parent`);
     }
     for (const parent of runsByJob.get(job.parent) ?? []) {
       if (parent.outcome !== 'succeeded' || byParent.has(parent.group) || parent.finishedAt === null) continue;

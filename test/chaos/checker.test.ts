@@ -82,8 +82,7 @@ const PLANTS: readonly Plant[] = [
   { what: 'more retries than the job has', kind: 'doubled', plant: (world) => void addAttempt(world, failsOnce(world, 3).run) },
   { what: 'one instant in two rows', kind: 'doubled', plant: (world) => {
     const { run } = pick(world, 3);
-    world.history.push({ ...run, group: 5, executions: [], outcome: 'skipped', reason: 'overlap' });
-    for (const { job } of world.jobs) job.concurrency = 'forbid';
+    world.history.push({ ...run, group: 5, executions: [], outcome: 'cancelled', reason: 'job_disabled', finishedAt: T0 + 30_000 });
   } },
   { what: 'a child that ran twice', kind: 'doubled', child: true, plant: (world) => {
     const { run } = pick(world, 3, 'child');
@@ -157,6 +156,11 @@ const PLANTS: readonly Plant[] = [
     world.evidence.delete(execution.id);
     Object.assign(run, { outcome: 'skipped', reason: 'overlap', executions: [] });
   } },
+  { what: 'a skip with nothing in the way', kind: 'wrong', job: { concurrency: 'forbid' }, plant: (world) => {
+    const { run, execution } = pick(world, 3);
+    world.evidence.delete(execution.id);
+    Object.assign(run, { outcome: 'skipped', reason: 'overlap', executions: [], finishedAt: run.scheduledAt + 1 });
+  } },
   { what: 'a child after a parent that failed', kind: 'wrong', child: true, plant: (world) => {
     Object.assign(failsOnce(world, 3).run, { outcome: 'failed', reason: 'exit' });
   } },
@@ -202,7 +206,15 @@ describe('the checker', () => {
   test('finds nothing in a run without faults', () => {
     const verdict = check(observe(forge({}, true)));
     expect(verdict.findings).toEqual([]);
-    expect(verdict.counts).toMatchObject({ occurrences: 20, starts: 20, dueInstants: 10, logsCompared: 20, lost: 0, lostPossible: 0, calmLaunches: 2 });
+    expect(verdict.counts).toMatchObject({
+      occurrences: 20,
+      starts: 20,
+      dueInstants: 10,
+      logsCompared: 20,
+      lost: 0,
+      lostPossible: 0,
+      calmLaunches: 2,
+    });
   });
 
   test.each(PLANTS)('catches $what ($kind)', ({ kind, job, child, plant }) => {
@@ -227,8 +239,12 @@ describe('the checker', () => {
     const world = forge({ misfire: { graceMs: 1_000, policy: 'last', max: 100 } });
     dropTwo(world, 3, 'superseded');
     const stepMs = 3_000;
-    world.log.clock = [{ from: T0 - 100_000, offsetMs: 0 }, { from: T0 + 3_200, offsetMs: stepMs }];
-    for (const run of world.history) if (run.scheduledAt > T0 + 5_000) for (const { id } of run.executions) advance(world, id, stepMs);
+    world.log.clock = [
+      { from: T0 - 100_000, offsetMs: 0 },
+      { from: T0 + 3_200, offsetMs: stepMs },
+    ];
+    for (const run of world.history)
+      if (run.scheduledAt > T0 + 5_000) for (const { id } of run.executions) advance(world, id, stepMs);
     expect(findings(world)).toEqual([]);
   });
 });
@@ -251,16 +267,35 @@ describe('due instants', () => {
   });
 
   test('a step that does not divide a minute begins anew with it', () => {
-    expect(dueInstants({ kind: 'seconds', step: 7 }, T0 + 50_000, T0 + 68_000)).toEqual([T0 + 56_000, T0 + 60_000, T0 + 67_000]);
+    expect(dueInstants({ kind: 'seconds', step: 7 }, T0 + 50_000, T0 + 68_000)).toEqual([
+      T0 + 56_000,
+      T0 + 60_000,
+      T0 + 67_000,
+    ]);
   });
 });
 
 describe('evidence', () => {
   test('is read line by line', () => {
-    const text = 'S\t1795370439575123456\ta\t2\t7\t2026-11-22T17:00:00Z\tjob\tschedule\t12\t11\nO\t1795370439576000000\ta\nT\t1795370439577000000\ta\nE\t1795370439578000000\ta\t3\t5\t00ff\nS\t17';
+    const text =
+      'S\t1795370439575123456\ta\t2\t7\t2026-11-22T17:00:00Z\tjob\tschedule\t12\t11\nO\t1795370439576000000\ta\nT\t1795370439577000000\ta\nE\t1795370439578000000\ta\t3\t5\t00ff\nS\t17';
     const one = parseEvidence(text).get('a');
-    expect(one?.starts).toEqual([{ at: 1795370439575.123, attempt: 2, group: 7, scheduledAt: '2026-11-22T17:00:00Z', job: 'job', pid: 12, parentPid: 11 }]);
-    expect(one).toMatchObject({ overlaps: [1795370439576], termAt: 1795370439577, end: { at: 1795370439578, code: 3, bytes: 5, hash: '00ff' } });
+    expect(one?.starts).toEqual([
+      {
+        at: 1795370439575.123,
+        attempt: 2,
+        group: 7,
+        scheduledAt: '2026-11-22T17:00:00Z',
+        job: 'job',
+        pid: 12,
+        parentPid: 11,
+      },
+    ]);
+    expect(one).toMatchObject({
+      overlaps: [1795370439576],
+      termAt: 1795370439577,
+      end: { at: 1795370439578, code: 3, bytes: 5, hash: '00ff' },
+    });
   });
 
   test('has the hash the job program computes', () => {

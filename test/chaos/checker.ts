@@ -15,9 +15,14 @@ export function check(observed: Observed): Verdict {
   const executions = checkExecutions(facts, report);
   checkAcknowledged(facts, report);
   for (const run of observed.unfinishedAfterFaults) {
-    report.add('unfinished', run.job, `group ${run.group} (${run.trigger}, due ${new Date(run.dueAt).toISOString()}) is ${run.phase} a minute after the last fault`);
+    report.add(
+      'unfinished',
+      run.job,
+      `group ${run.group} (${run.trigger}, due ${new Date(run.dueAt).toISOString()}) is ${run.phase} a minute after the last fault`,
+    );
   }
-  for (const run of observed.history) if (run.phase !== 'final') report.add('unfinished', run.job, `group ${run.group} is ${run.phase} at the end`);
+  for (const run of observed.history)
+    if (run.phase !== 'final') report.add('unfinished', run.job, `group ${run.group} is ${run.phase} at the end`);
   return {
     findings: report.findings,
     counts: {
@@ -42,11 +47,13 @@ export class Report {
 function checkAcknowledged({ observed, runsByGroup }: Facts, report: Report): void {
   for (const [group, job] of observed.acknowledged.runs) {
     const run = runsByGroup.get(group);
-    if (run === undefined || run.job !== job) report.add('unacknowledged', job, `the run ${group} was acknowledged and is not on record`);
+    if (run === undefined || run.job !== job)
+      report.add('unacknowledged', job, `the run ${group} was acknowledged and is not on record`);
   }
   for (const [name, counter] of observed.acknowledged.jobs) {
     const stored = observed.storedJobs.get(name);
     if (stored === undefined) report.add('unacknowledged', name, 'the job was acknowledged and does not exist');
-    else if (stored < counter) report.add('unacknowledged', name, `write ${counter} was acknowledged, write ${stored} is stored`);
+    else if (stored < counter)
+      report.add('unacknowledged', name, `write ${counter} was acknowledged, write ${stored} is stored`);
   }
 }

@@ -48,7 +48,13 @@ export class Client {
     const name = `written-${Math.floor(this.#random.float() * 200)}`;
     const counter = (this.#sent.get(name) ?? 0) + 1;
     this.#sent.set(name, counter);
-    const body = { name, schedule: '@manually', executor: 'shell', executor_config: { command: 'true' }, metadata: { counter: String(counter) } };
+    const body = {
+      name,
+      schedule: '@manually',
+      executor: 'shell',
+      executor_config: { command: 'true' },
+      metadata: { counter: String(counter) },
+    };
     const reply = await this.#api.try('POST', '/v1/jobs', body);
     if (reply === null) return;
     if (reply.status === 201) this.#jobs.set(name, counter);

@@ -36,7 +36,8 @@ export class ClockMap {
     let first = Number.POSITIVE_INFINITY;
     for (const [i, { from, offsetMs }] of this.#segments.entries()) {
       const at = node - offsetMs;
-      if (at >= from && at <= (this.#segments[i + 1]?.from ?? Number.POSITIVE_INFINITY) + noticeMs) first = Math.min(first, at);
+      if (at >= from && at <= (this.#segments[i + 1]?.from ?? Number.POSITIVE_INFINITY) + noticeMs)
+        first = Math.min(first, at);
     }
     return first;
   }
@@ -53,6 +54,12 @@ export class ClockMap {
 
   /** A step back lies in [from, to] (real). */
   steppedBack(from: number, to: number): boolean {
-    return this.#segments.some((segment, i) => i > 0 && segment.from >= from && segment.from <= to && segment.offsetMs < (this.#segments[i - 1]?.offsetMs ?? 0));
+    return this.#segments.some(
+      (segment, i) =>
+        i > 0 &&
+        segment.from >= from &&
+        segment.from <= to &&
+        segment.offsetMs < (this.#segments[i - 1]?.offsetMs ?? 0),
+    );
   }
 }

@@ -27,7 +27,9 @@ export function openDisk(directory: string, bytes: number): Disk {
   mkdirSync(path);
   writeFileSync(image, '');
   truncateSync(image, bytes);
-  const made = run('mkfs.ext4', '-q', '-F', '-m', '0', '-i', String(BYTES_PER_INODE), image) && run('mount', '-o', 'loop,noatime', image, path);
+  const made =
+    run('mkfs.ext4', '-q', '-F', '-m', '0', '-i', String(BYTES_PER_INODE), image) &&
+    run('mount', '-o', 'loop,noatime', image, path);
   if (!made) {
     rmSync(image);
     return { path, kind: 'plain', fill: () => undefined, release: () => undefined, close: () => undefined };
@@ -41,7 +43,15 @@ export function openDisk(directory: string, bytes: number): Disk {
       if (bavail > 0) run('fallocate', '-l', String(bavail * bsize), join(path, `foreign-${files++}`));
       // Metadata takes blocks of its own, so the last ones go in small pieces.
       const rest = statfsSync(path).bavail;
-      if (rest > 0) run('dd', 'if=/dev/zero', `of=${join(path, `foreign-${files++}`)}`, `bs=${bsize}`, `count=${rest}`, 'status=none');
+      if (rest > 0)
+        run(
+          'dd',
+          'if=/dev/zero',
+          `of=${join(path, `foreign-${files++}`)}`,
+          `bs=${bsize}`,
+          `count=${rest}`,
+          'status=none',
+        );
     },
     release: () => {
       for (; files > 0; files--) rmSync(join(path, `foreign-${files - 1}`), { force: true });

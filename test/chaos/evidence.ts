@@ -18,7 +18,15 @@ export function parseEvidence(text: string): Map<string, Evidence> {
     const one = evidenceOf(found, id);
     if (kind === 'S') {
       const [attempt, group, scheduledAt = '', job = '', , pid, parentPid] = fields.slice(3);
-      one.starts.push({ at, attempt: Number(attempt), group: Number(group), scheduledAt, job, pid: Number(pid), parentPid: Number(parentPid) });
+      one.starts.push({
+        at,
+        attempt: Number(attempt),
+        group: Number(group),
+        scheduledAt,
+        job,
+        pid: Number(pid),
+        parentPid: Number(parentPid),
+      });
     } else if (kind === 'O') one.overlaps.push(at);
     else if (kind === 'T') found.set(id, { ...one, termAt: at });
     else if (kind === 'E') {

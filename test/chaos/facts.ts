@@ -24,7 +24,9 @@ export class Facts {
     this.jobs = new Map(jobs.map(({ job }) => [job.name, job]));
     this.runsByJob = Map.groupBy(history, (run) => run.job);
     this.runsByGroup = new Map(history.map((run) => [run.group, run]));
-    this.executions = new Map(history.flatMap((run) => run.executions.map((execution) => [execution.id, { run, execution }] as const)));
+    this.executions = new Map(
+      history.flatMap((run) => run.executions.map((execution) => [execution.id, { run, execution }] as const)),
+    );
     const all = [...log.nodeDown, ...log.runnerDown, ...log.nodeStopped, ...log.runnerStopped, ...log.diskFull];
     this.outages = merge(all, RECOVERY_MS);
     this.diskFull = merge(log.diskFull, RECOVERY_MS);

@@ -164,7 +164,10 @@ export class Faults {
   }
 
   #step(kind: 'clock-forward' | 'clock-back'): void {
-    const ms = kind === 'clock-forward' ? this.#between(FORWARD_MS.min, FORWARD_MS.max) : -this.#between(BACK_MS.min, BACK_MS.max);
+    const ms =
+      kind === 'clock-forward'
+        ? this.#between(FORWARD_MS.min, FORWARD_MS.max)
+        : -this.#between(BACK_MS.min, BACK_MS.max);
     this.#tree.note(kind, `${Math.round(ms)} ms`);
     this.#tree.setClock(Math.round(this.#tree.offsetMs + ms));
   }

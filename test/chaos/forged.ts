@@ -1,5 +1,5 @@
 /** A small run in which everything is as it should be, for planting faults in: one place to change, everything else stays true. */
-import type { ChaosJob, CreatedJob, Evidence, FaultLog, HistoryExecution, HistoryRun, Observed } from './types.ts';
+import type { ChaosJob, Evidence, FaultLog, HistoryExecution, HistoryRun, Observed } from './types.ts';
 
 export const T0 = Date.UTC(2026, 10, 22, 17, 0, 0);
 const INSTANTS = 10;
@@ -49,7 +49,7 @@ export function observe(world: Forged): Observed {
   const judgedToNode = T0 + INSTANTS * 1000;
   const { jobs, evidence, history, log, storedJobs, logs, unfinishedAfterFaults } = world;
   return {
-    jobs: jobs as CreatedJob[],
+    jobs,
     evidence,
     history,
     log,
@@ -64,7 +64,11 @@ export function observe(world: Forged): Observed {
 }
 
 /** The nth run of a job, from 0, with its parts. */
-export function pick(world: Forged, n: number, job = 'one'): { run: MutableRun; execution: MutableExecution; evidence: MutableEvidence } {
+export function pick(
+  world: Forged,
+  n: number,
+  job = 'one',
+): { run: MutableRun; execution: MutableExecution; evidence: MutableEvidence } {
   const run = world.history.filter((one) => one.job === job)[n];
   const execution = run?.executions[0];
   const evidence = execution === undefined ? undefined : world.evidence.get(execution.id);
@@ -105,8 +109,23 @@ function addRun(world: Forged, job: string, at: number, trigger: string, parentG
 function attemptOf(world: Forged, run: MutableRun, at: number, attempt: number): MutableExecution {
   const key = attempt === 1 ? run.group : run.group + attempt * 300_000;
   const id = `${key}000-chaos`;
-  const start = { at: at + 5, attempt, group: run.group, scheduledAt: new Date(run.scheduledAt).toISOString(), job: run.job, pid: 4711, parentPid: 99 };
-  world.evidence.set(id, { id, starts: [start], overlaps: [], termAt: null, end: { at: at + RUN_MS, code: 0, bytes: 10, hash: HASH }, cutAt: null });
+  const start = {
+    at: at + 5,
+    attempt,
+    group: run.group,
+    scheduledAt: new Date(run.scheduledAt).toISOString(),
+    job: run.job,
+    pid: 4711,
+    parentPid: 99,
+  };
+  world.evidence.set(id, {
+    id,
+    starts: [start],
+    overlaps: [],
+    termAt: null,
+    end: { at: at + RUN_MS, code: 0, bytes: 10, hash: HASH },
+    cutAt: null,
+  });
   world.logs.set(id, { id, bytes: 10, hash: HASH });
   return {
     id,
@@ -146,6 +165,16 @@ function forgedJob(options: Partial<ChaosJob>): Mutable<ChaosJob> {
 }
 
 function emptyLog(): FaultLog {
-  const none = { faults: [], nodeDeaths: [], runnerDeaths: [], jobKills: [], nodeDown: [], runnerDown: [], nodeStopped: [], runnerStopped: [], diskFull: [] };
+  const none = {
+    faults: [],
+    nodeDeaths: [],
+    runnerDeaths: [],
+    jobKills: [],
+    nodeDown: [],
+    runnerDown: [],
+    nodeStopped: [],
+    runnerStopped: [],
+    diskFull: [],
+  };
   return { ...none, clock: [{ from: T0 - 100_000, offsetMs: 0 }] };
 }

@@ -41,16 +41,18 @@ function optionsOf(seed: number): RunOptions {
 }
 
 function ciOptions(seed: number): RunOptions {
-  return { ...optionsOf(seed), minutes: 0.7, gapMs: 3_000, stopMaxMs: 6_000, calmMs: 5_000, keep: false };
+  return { ...optionsOf(seed), minutes: 0.5, gapMs: 2_500, stopMaxMs: 6_000, calmMs: 5_000, keep: false };
 }
 
 async function main(): Promise<void> {
   const given = values.seed === undefined ? Math.floor(Date.now() / 1000) % 1_000_000 : Number(values.seed);
-  const kept = (JSON.parse(readFileSync(join(import.meta.dirname, 'seeds.json'), 'utf8')) as { seeds: { seed: number }[] }).seeds;
+  const kept = (
+    JSON.parse(readFileSync(join(import.meta.dirname, 'seeds.json'), 'utf8')) as { seeds: { seed: number }[] }
+  ).seeds;
   const seeds = values.ci ? [...kept.slice(-CI_SEEDS_MAX).map(({ seed }) => seed), given] : [given];
   let passed = 0;
   let failed = 0;
-  for (const seed of values.ci ? seeds.slice(0, 1 + CI_SEEDS_MAX) : seeds) {
+  for (const seed of seeds) {
     const options = values.ci ? ciOptions(seed) : optionsOf(seed);
     say(`seed ${seed}, ${options.minutes} min`);
     const result = await runChaos(options, say);
@@ -62,15 +64,32 @@ async function main(): Promise<void> {
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-function summary({ verdict, faults, possible, startsPerSecond, nodeStarts, directory }: RunResult, options: RunOptions, seed: number): { passed: number; failed: number } {
+function summary(
+  { verdict, faults, possible, startsPerSecond, nodeStarts, directory }: RunResult,
+  options: RunOptions,
+  seed: number,
+): { passed: number; failed: number } {
   const { counts, findings } = verdict;
-  const rows: [string, string | number][] = FAULT_KINDS.map((kind: FaultKind) => [kind, faults.get(kind) ?? (possible.includes(kind) ? 0 : 'not possible here')]);
+  const rows: [string, string | number][] = FAULT_KINDS.map((kind: FaultKind) => [
+    kind,
+    faults.get(kind) ?? (possible.includes(kind) ? 0 : 'not possible here'),
+  ]);
   rows.push(['faults', [...faults.values()].reduce((sum, count) => sum + count, 0)], ['node starts', nodeStarts]);
-  rows.push(['occurrences', counts.occurrences], ['executions', counts.executions], ['starts seen', counts.starts], ['starts per second', startsPerSecond.toFixed(1)]);
-  rows.push(['due instants judged', counts.dueInstants], ['dropped (missed, skipped)', counts.dropped], ['logs compared', counts.logsCompared]);
+  rows.push(
+    ['occurrences', counts.occurrences],
+    ['executions', counts.executions],
+    ['starts seen', counts.starts],
+    ['starts per second', startsPerSecond.toFixed(1)],
+  );
+  rows.push(
+    ['due instants judged', counts.dueInstants],
+    ['dropped (missed, skipped)', counts.dropped],
+    ['logs compared', counts.logsCompared],
+  );
   rows.push(['lost', counts.lost], ['lost possible', counts.lostPossible]);
   rows.push(['calm launches', counts.calmLaunches], ['calm lateness max, ms', counts.calmLatenessMaxMs.toFixed(0)]);
-  for (const kind of FINDING_KINDS) rows.push([`${kind} (must be 0)`, findings.filter((finding) => finding.kind === kind).length]);
+  for (const kind of FINDING_KINDS)
+    rows.push([`${kind} (must be 0)`, findings.filter((finding) => finding.kind === kind).length]);
   for (const [name, value] of rows) console.log(`  ${name.padEnd(28)}${String(value).padStart(10)}`);
   for (const kind of FINDING_KINDS) {
     const ofKind = findings.filter((finding) => finding.kind === kind);
@@ -78,7 +97,10 @@ function summary({ verdict, faults, possible, startsPerSecond, nodeStarts, direc
     if (ofKind.length > FINDINGS_SHOWN) console.log(`  … and ${ofKind.length - FINDINGS_SHOWN} more ${kind}`);
   }
   const bad = new Set(findings.map(({ kind }) => kind)).size;
-  if (bad > 0) console.log(`  again: npm run chaos -- --minutes ${options.minutes} --seed ${seed} --gap ${options.gapMs} --stop-max ${options.stopMaxMs}${options.keep ? ` (kept: ${directory})` : ''}`);
+  if (bad > 0)
+    console.log(
+      `  again: npm run chaos -- --minutes ${options.minutes} --seed ${seed} --gap ${options.gapMs} --stop-max ${options.stopMaxMs}${options.keep ? ` (kept: ${directory})` : ''}`,
+    );
   return { passed: FINDING_KINDS.length - bad, failed: bad };
 }
 

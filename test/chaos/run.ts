@@ -84,18 +84,30 @@ class ChaosRun {
     const { seed, minutes, gapMs, stopMaxMs, calmMs } = this.#options;
     const faketime = findFaketime();
     const port = await freePort();
-    const tree = new Tree({ directory: this.#directory, dataDir: join(this.#disk.path, 'data'), port, evidenceFile: this.#evidenceFile, faketime });
+    const tree = new Tree({
+      directory: this.#directory,
+      dataDir: join(this.#disk.path, 'data'),
+      port,
+      evidenceFile: this.#evidenceFile,
+      faketime,
+    });
     const api = new Api(port);
     this.#tree = tree;
     this.#api = api;
     const possible = possibleKinds(this.#disk, faketime);
     this.#say(`directory ${this.#directory}, ${this.#disk.kind} disk, faults: ${possible.join(' ')}`);
     const jobs = await this.#createJobs(tree, api, seed);
-    const client = new Client(jobs.filter(({ job }) => isManual(job)).map(({ job }) => job.name), { api, random: seededRandom(seed + 1) });
+    const client = new Client(
+      jobs.filter(({ job }) => isManual(job)).map(({ job }) => job.name),
+      { api, random: seededRandom(seed + 1) },
+    );
     const working = client.work(CLIENT_EVERY_MS);
     const began = performance.now();
     this.#progress = setInterval(() => this.#sayProgress(tree, began), PROGRESS_MS);
-    const faults = new Faults({ gapMs, stopMaxMs, kinds: this.#options.only ?? possible }, { tree, disk: this.#disk, random: seededRandom(seed + 2) });
+    const faults = new Faults(
+      { gapMs, stopMaxMs, kinds: this.#options.only ?? possible },
+      { tree, disk: this.#disk, random: seededRandom(seed + 2) },
+    );
     this.#faults = faults;
     await faults.run(began + minutes * 60_000);
     faults.heal();
@@ -112,10 +124,26 @@ class ChaosRun {
     const judgedToNode = calm.to + tree.offsetMs;
     const disabledAt = preciseNow();
     for (const { job } of jobs) await api.insist('POST', `/v1/jobs/${job.name}/toggle`);
-    const observed = await this.#observe({ jobs, tree, api, client, judgedToNode, disabledAt, calm, unfinishedAfterFaults });
+    const observed = await this.#observe({
+      jobs,
+      tree,
+      api,
+      client,
+      judgedToNode,
+      disabledAt,
+      calm,
+      unfinishedAfterFaults,
+    });
     clearInterval(this.#progress);
     if (this.#options.keep) this.#save(observed);
-    return { verdict: check(observed), faults: tree.faultsByKind(), possible, startsPerSecond, nodeStarts: tree.starts, directory: this.#directory };
+    return {
+      verdict: check(observed),
+      faults: tree.faultsByKind(),
+      possible,
+      startsPerSecond,
+      nodeStarts: tree.starts,
+      directory: this.#directory,
+    };
   }
 
   async close(): Promise<void> {
@@ -130,7 +158,12 @@ class ChaosRun {
   async #createJobs(tree: Tree, api: Api, seed: number): Promise<CreatedJob[]> {
     const program = compileJob(this.#directory);
     const targetUrl = await this.#target.listen();
-    const places = { program, evidenceFile: this.#evidenceFile, lockDirectory: join(this.#directory, 'locks'), targetUrl };
+    const places = {
+      program,
+      evidenceFile: this.#evidenceFile,
+      lockDirectory: join(this.#directory, 'locks'),
+      targetUrl,
+    };
     const created: CreatedJob[] = [];
     await api.insist('GET', '/health');
     for (const job of makeWorkload(seededRandom(seed), places, tree.nodeNow())) {
@@ -181,36 +214,64 @@ class ChaosRun {
     const storedJobs = new Map<string, number>();
     for (const name of client.acknowledged.jobs.keys()) {
       const { status, body } = await api.insist('GET', `/v1/jobs/${name}`);
-      if (status === 200) storedJobs.set(name, Number((JSON.parse(body.toString('utf8')) as { metadata: { counter: string } }).metadata.counter));
+      if (status === 200)
+        storedJobs.set(
+          name,
+          Number((JSON.parse(body.toString('utf8')) as { metadata: { counter: string } }).metadata.counter),
+        );
     }
     const { judgedToNode, disabledAt, calm, unfinishedAfterFaults } = known;
-    return { jobs, evidence, history, log: tree.log(), acknowledged: client.acknowledged, storedJobs, logs, judgedToNode, disabledAt, calm, unfinishedAfterFaults };
+    return {
+      jobs,
+      evidence,
+      history,
+      log: tree.log(),
+      acknowledged: client.acknowledged,
+      storedJobs,
+      logs,
+      judgedToNode,
+      disabledAt,
+      calm,
+      unfinishedAfterFaults,
+    };
   }
 
-  async #readLogs(history: readonly HistoryRun[], evidence: ReadonlyMap<string, Evidence>, api: Api): Promise<Map<string, LogCheck>> {
-    const wanted = history.flatMap((run) => run.executions.map(({ id }) => ({ group: run.group, id }))).filter(({ id }) => evidence.get(id)?.end != null);
+  async #readLogs(
+    history: readonly HistoryRun[],
+    evidence: ReadonlyMap<string, Evidence>,
+    api: Api,
+  ): Promise<Map<string, LogCheck>> {
+    const all = history.flatMap((run) => run.executions.map(({ id }) => ({ group: run.group, id })));
+    const wanted = all.filter(({ id }) => (evidence.get(id)?.end ?? null) !== null);
     const logs = new Map<string, LogCheck>();
     const reader = async () => {
-      for (let next = wanted.pop(); next !== undefined; next = wanted.pop()) logs.set(next.id, await api.logOf(next.group, next.id));
+      for (let next = wanted.pop(); next !== undefined; next = wanted.pop())
+        logs.set(next.id, await api.logOf(next.group, next.id));
     };
     await Promise.all(Array.from({ length: LOG_READERS }, reader));
     return logs;
   }
 
   #starts(): number {
-    return countLines(this.#evidenceFile) + [...this.#target.evidence.values()].reduce((sum, one) => sum + one.starts.length, 0);
+    return (
+      countLines(this.#evidenceFile) +
+      [...this.#target.evidence.values()].reduce((sum, one) => sum + one.starts.length, 0)
+    );
   }
 
   #sayProgress(tree: Tree, began: number): void {
     const seconds = (performance.now() - began) / 1000;
     const starts = this.#starts();
     const kinds = [...tree.faultsByKind()].map(([kind, count]) => `${kind} ${count}`).join(', ');
-    this.#say(`${seconds.toFixed(0)} s: ${starts} starts (${(starts / seconds).toFixed(0)}/s), ${tree.faultCount} faults (${kinds}), node ${tree.up ? 'up' : 'down'}`);
+    this.#say(
+      `${seconds.toFixed(0)} s: ${starts} starts (${(starts / seconds).toFixed(0)}/s), ${tree.faultCount} faults (${kinds}), node ${tree.up ? 'up' : 'down'}`,
+    );
   }
 
   /** For looking at it afterwards. */
   #save(observed: Observed): void {
-    const plain = (_: string, value: unknown) => (value instanceof Map ? { map: [...(value as Map<unknown, unknown>)] } : value);
+    const plain = (_: string, value: unknown) =>
+      value instanceof Map ? { map: [...(value as Map<unknown, unknown>)] } : value;
     writeFileSync(join(this.#directory, 'observed.json'), JSON.stringify(observed, plain));
   }
 }
@@ -218,12 +279,17 @@ class ChaosRun {
 function compileJob(directory: string): string {
   const program = join(directory, 'job');
   const compiled = spawnSync('gcc', ['-O2', '-o', program, join(import.meta.dirname, 'job.c')], { encoding: 'utf8' });
-  if (compiled.status !== 0) throw new Error(`the job program cannot be compiled (Debian: apt-get install gcc libc6-dev): ${compiled.error?.message ?? compiled.stderr}`);
+  if (compiled.status !== 0)
+    throw new Error(
+      `the job program cannot be compiled (Debian: apt-get install gcc libc6-dev): ${compiled.error?.message ?? compiled.stderr}`,
+    );
   return program;
 }
 
 function findFaketime(): string | null {
-  const places = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib'].map((place) => `${place}/faketime/libfaketimeMT.so.1`);
+  const places = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib'].map(
+    (place) => `${place}/faketime/libfaketimeMT.so.1`,
+  );
   return places.find((place) => existsSync(place)) ?? null;
 }
 

@@ -55,7 +55,9 @@ export class Target {
     const random = seededRandom(Number(id.replace(/\D/g, '').slice(-12)) % 2 ** 32);
     const durationMs = number('min') + random.float() ** 2 * (number('max') - number('min'));
     const code = random.float() * 1000 < number('fail') ? 500 : 200;
-    const body = Buffer.from(Array.from({ length: Math.floor(random.float() * number('bytes')) }, (_, i) => 97 + ((i * 7 + id.length) % 26)));
+    const body = Buffer.from(
+      Array.from({ length: Math.floor(random.float() * number('bytes')) }, (_, i) => 97 + ((i * 7 + id.length) % 26)),
+    );
     let sent = false;
     response.writeHead(code, { 'content-type': 'text/plain', 'content-length': String(body.length) });
     response.flushHeaders();
@@ -63,7 +65,10 @@ export class Target {
     let piece = 0;
     const go = () => {
       piece += 1;
-      const part = body.subarray(Math.floor((body.length * (piece - 1)) / PIECES), Math.floor((body.length * piece) / PIECES));
+      const part = body.subarray(
+        Math.floor((body.length * (piece - 1)) / PIECES),
+        Math.floor((body.length * piece) / PIECES),
+      );
       if (piece < PIECES) {
         response.write(part);
         timer = setTimeout(go, durationMs / PIECES);
@@ -92,7 +97,8 @@ export class Target {
     const before = [...others];
     others.add(serving);
     const at = preciseNow();
-    if (before.length > 0) setTimeout(() => before.some((other) => !other.over) && one.overlaps.push(at), CLOSE_SEEN_MS);
+    if (before.length > 0)
+      setTimeout(() => before.some((other) => !other.over) && one.overlaps.push(at), CLOSE_SEEN_MS);
     return serving;
   }
 

@@ -197,11 +197,34 @@ export class Tree {
 
   #start(): void {
     const { dataDir, port, directory, faketime } = this.#options;
-    const args = ['--disable-warning=ExperimentalWarning', join(ROOT, 'src/main.ts'), 'agent', '--data-dir', dataDir, '--http-addr', `127.0.0.1:${port}`];
-    args.push('--node-name', 'chaos', '--timezone', 'UTC', '--retention-runs', '1000000', '--retention-keep', '1000000', '--log-runs', '1000000');
+    const args = [
+      '--disable-warning=ExperimentalWarning',
+      join(ROOT, 'src/main.ts'),
+      'agent',
+      '--data-dir',
+      dataDir,
+      '--http-addr',
+      `127.0.0.1:${port}`,
+    ];
+    args.push(
+      '--node-name',
+      'chaos',
+      '--timezone',
+      'UTC',
+      '--retention-runs',
+      '1000000',
+      '--retention-keep',
+      '1000000',
+      '--log-runs',
+      '1000000',
+    );
     // After a step of minutes thousands of runs are older than their grace; a minute later they must be done.
     args.push('--catch-up-rate', '500');
-    const env = { PATH: process.env['PATH'] ?? '', HOME: directory, ...(faketime === null ? {} : this.#faketimeEnv(faketime)) };
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      HOME: directory,
+      ...(faketime === null ? {} : this.#faketimeEnv(faketime)),
+    };
     const child = spawn(process.execPath, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.starts += 1;
@@ -247,10 +270,14 @@ export class Tree {
     const born = [...living].some((pid) => !this.#runners.has(pid));
     this.#runners = living;
     // One that only finishes its old runs was killed: nothing comes in its place, and the others go on.
-    if (!born && living.size > 0 && preciseNow() - (this.#runnerDeaths.at(-1)?.at ?? 0) > OTHERS_GO_ON_MS) this.#runnerDown.close(preciseNow());
+    if (!born && living.size > 0 && preciseNow() - (this.#runnerDeaths.at(-1)?.at ?? 0) > OTHERS_GO_ON_MS)
+      this.#runnerDown.close(preciseNow());
     if (!born || this.#newRunnerAt !== null) return;
     this.#newRunnerAt = preciseNow();
     clearTimeout(this.#runnerTimer);
-    this.#runnerTimer = setTimeout(() => this.#newRunnerAt !== null && this.#runnerDown.close(preciseNow()), RUNNER_WARM_MS);
+    this.#runnerTimer = setTimeout(
+      () => this.#newRunnerAt !== null && this.#runnerDown.close(preciseNow()),
+      RUNNER_WARM_MS,
+    );
   }
 }

@@ -36,7 +36,15 @@ export interface CreatedJob {
 /** One attempt by its own word (shell) or by the word of the server it called (http). */
 export interface Evidence {
   readonly id: string;
-  readonly starts: { readonly at: number; readonly attempt: number; readonly group: number; readonly scheduledAt: string; readonly job: string; readonly pid: number; readonly parentPid: number }[];
+  readonly starts: {
+    readonly at: number;
+    readonly attempt: number;
+    readonly group: number;
+    readonly scheduledAt: string;
+    readonly job: string;
+    readonly pid: number;
+    readonly parentPid: number;
+  }[];
   /** The lock was held when it began, or another request of the job was being served. */
   readonly overlaps: number[];
   readonly termAt: number | null;
@@ -151,7 +159,17 @@ export interface Observed {
   readonly unfinishedAfterFaults: readonly HistoryRun[];
 }
 
-export const FINDING_KINDS = ['unrecorded', 'doubled', 'wrong', 'overlap', 'lost', 'missed', 'unacknowledged', 'unfinished', 'late'] as const;
+export const FINDING_KINDS = [
+  'unrecorded',
+  'doubled',
+  'wrong',
+  'overlap',
+  'lost',
+  'missed',
+  'unacknowledged',
+  'unfinished',
+  'late',
+] as const;
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
 export interface Finding {

@@ -102,7 +102,14 @@ export function isManual(job: ChaosJob): boolean {
   return job.family === 'hand';
 }
 
-function makeJob(family: Family, name: string, parent: string | null, random: Random, places: WorkloadPlaces, anchor: number): ChaosJob {
+function makeJob(
+  family: Family,
+  name: string,
+  parent: string | null,
+  random: Random,
+  places: WorkloadPlaces,
+  anchor: number,
+): ChaosJob {
   const misfire = MISFIRES[Math.floor(random.float() * MISFIRES.length)] as ChaosJob['misfire'];
   const scheduled = parent === null && family.everyMs > 0;
   const schedule: SimpleSchedule = !scheduled
@@ -158,13 +165,32 @@ function scheduleText(schedule: SimpleSchedule, parent: string | null): string {
   }
 }
 
-function shellConfig(job: Omit<ChaosJob, 'body'>, { does, throughShell }: Family, places: WorkloadPlaces): Record<string, string> {
+function shellConfig(
+  job: Omit<ChaosJob, 'body'>,
+  { does, throughShell }: Family,
+  places: WorkloadPlaces,
+): Record<string, string> {
   const lock = job.concurrency === 'allow' ? '-' : `${places.lockDirectory}/${job.name}`;
-  const words = [places.program, places.evidenceFile, lock, does.minMs, does.maxMs, does.failPermille, does.bytesMax, does.onTerm];
+  const words = [
+    places.program,
+    places.evidenceFile,
+    lock,
+    does.minMs,
+    does.maxMs,
+    does.failPermille,
+    does.bytesMax,
+    does.onTerm,
+  ];
   return { command: words.join(' '), ...(throughShell === true ? { shell: 'true' } : {}) };
 }
 
 function httpConfig(job: Omit<ChaosJob, 'body'>, { does }: Family, places: WorkloadPlaces): Record<string, string> {
-  const query = new URLSearchParams({ job: job.name, min: String(does.minMs), max: String(does.maxMs), fail: String(does.failPermille), bytes: String(does.bytesMax) });
+  const query = new URLSearchParams({
+    job: job.name,
+    min: String(does.minMs),
+    max: String(does.maxMs),
+    fail: String(does.failPermille),
+    bytes: String(does.bytesMax),
+  });
   return { method: 'POST', url: `${places.targetUrl}/run?${query.toString()}`, expectCode: '200', timeout: '30s' };
 }

@@ -58,7 +58,14 @@ export class TestNode {
     };
     child.stdout?.on('data', collect);
     child.stderr?.on('data', collect);
-    this.#exited = new Promise((done) => child.once('exit', (code) => done(code)));
+    this.#exited = new Promise((done) => {
+      child.once('exit', (code) => done(code));
+      // It could not even be started (its directory or program is missing): no exit follows.
+      child.once('error', (error) => {
+        this.#output += String(error);
+        done(null);
+      });
+    });
   }
 
   /** Where it listens, "http://127.0.0.1:40123". */
@@ -81,7 +88,7 @@ export class TestNode {
   }
 
   get running(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
+    return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   async ready(): Promise<void> {

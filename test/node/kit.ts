@@ -83,7 +83,9 @@ export function runToEnd(node: TestNode, name: string): Promise<Run> {
 
 /** All runs of a job, newest first. */
 export async function runsOf(node: TestNode, job: string): Promise<Run[]> {
-  return (await node.get(`/v1/runs?job=${job}&limit=1000`)).json<{ runs: Run[] }>().runs;
+  const answer = await node.get(`/v1/runs?job=${job}&limit=500`);
+  if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`);
+  return answer.json<{ runs: Run[] }>().runs;
 }
 
 /** The last line that is not empty. */

@@ -1,6 +1,6 @@
 // What a person meets when a node cannot start: the reason, what to do, and nothing changed.
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -52,6 +52,7 @@ test.each<[string, (path: string) => void]>([
   ['empty', (path) => truncateSync(path, 0)],
 ])('a %s database is met with the restore command, and left as it is', async (_name, damage) => {
   const dataDir = join(directory, 'data');
+  mkdirSync(dataDir);
   const first = await startNode({ dataDir });
   await create(first, manual('one', 'true'));
   await runToEnd(first, 'one');

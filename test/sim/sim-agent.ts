@@ -109,7 +109,8 @@ export class SimAgent {
     return {
       node: this.#options.node,
       start: (epoch, runs) => {
-        for (const run of runs) this.#witness.sent(run, epoch);
+        // What a deposed leader still sends is refused on arrival.
+        if (epoch >= this.#epoch) for (const run of runs) this.#witness.sent(run, epoch);
         send(() => this.#accept(epoch, runs, own));
       },
       stop: (runs) => send(() => this.#stop(connection.epoch, runs)),

@@ -75,7 +75,8 @@ function create(path: string, memLimitBytes: number | null): string | null {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return null;
   }
-  if (memLimitBytes !== null && existsSync(join(path, 'memory.max'))) tryWrite(join(path, 'memory.max'), String(memLimitBytes));
+  if (memLimitBytes !== null && existsSync(join(path, 'memory.max')))
+    tryWrite(join(path, 'memory.max'), String(memLimitBytes));
   return path;
 }
 
@@ -85,7 +86,8 @@ function ownCgroup(): string | null {
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     const [left = '', right = ''] = line.split(' - ');
     const [, , , root = '/', mount = ''] = left.split(' ');
-    if (right.startsWith('cgroup2 ')) return join(mount, own.startsWith(root) ? own.slice(root === '/' ? 0 : root.length) : own);
+    if (right.startsWith('cgroup2 '))
+      return join(mount, own.startsWith(root) ? own.slice(root === '/' ? 0 : root.length) : own);
   }
   return null;
 }

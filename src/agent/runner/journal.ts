@@ -72,7 +72,8 @@ export class Journal {
   appendBytes(bytes: Buffer): boolean {
     let written = 0;
     try {
-      while (written < bytes.length) written += writeSync(this.#fd, bytes, written, bytes.length - written, this.#size + written);
+      while (written < bytes.length)
+        written += writeSync(this.#fd, bytes, written, bytes.length - written, this.#size + written);
     } catch (error) {
       if (!isFull(error)) throw error;
       // What was half written must never be read as records; its blocks exist, so overwriting it needs no room.
@@ -161,7 +162,9 @@ export class Journal {
 }
 
 export function encodeRecords(records: readonly SpoolRecord[]): Buffer {
-  return Buffer.from(records.length === 1 ? encodeRecord(records[0] as SpoolRecord) : records.map(encodeRecord).join(''));
+  return Buffer.from(
+    records.length === 1 ? encodeRecord(records[0] as SpoolRecord) : records.map(encodeRecord).join(''),
+  );
 }
 
 function isFull(error: unknown): boolean {

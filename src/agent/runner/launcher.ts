@@ -87,13 +87,15 @@ export class Launcher {
     const loaded = this.#m.executors.get(executor);
     if (loaded !== undefined) return this.#launchInProcess(run, loaded);
     const loading = this.#m.executors.load(executor);
-    if (loading === null) return this.#m.table.finish(run, failure('start', `executor ${JSON.stringify(executor)} is not in this version`));
+    if (loading === null)
+      return this.#m.table.finish(run, failure('start', `executor ${JSON.stringify(executor)} is not in this version`));
     loading.then(
       (ready) => {
         if (run.state !== 'starting') return;
         this.#launchInProcess(run, ready);
       },
-      (error: unknown) => this.#m.table.finish(run, failure('start', `executor ${executor} could not be loaded: ${String(error)}`)),
+      (error: unknown) =>
+        this.#m.table.finish(run, failure('start', `executor ${executor} could not be loaded: ${String(error)}`)),
     );
   }
 
@@ -110,12 +112,24 @@ export class Launcher {
     try {
       this.#prepareLogs(run.request.key);
     } catch (error) {
-      return failed(failure('resources', `the log directory could not be made: ${(error as NodeJS.ErrnoException).code}`));
+      return failed(
+        failure('resources', `the log directory could not be made: ${(error as NodeJS.ErrnoException).code}`),
+      );
     }
     const program = resolveProgram(plan.words[0] as string, plan.environment['PATH'] ?? '');
-    if (program === null) return failed(failure('start', `exec: ${JSON.stringify(plan.words[0])}: executable file not found in $PATH`));
+    if (program === null)
+      return failed(failure('start', `exec: ${JSON.stringify(plan.words[0])}: executable file not found in $PATH`));
     const { words, environment, cwd, stdin } = plan;
-    const request = { program, words, environment, cwd, stdin, stdinPath: log.stdinPath, outPath: log.outPath, errPath: log.errPath };
+    const request = {
+      program,
+      words,
+      environment,
+      cwd,
+      stdin,
+      stdinPath: log.stdinPath,
+      outPath: log.outPath,
+      errPath: log.errPath,
+    };
     this.#spawn(run, plan, request, true);
   }
 
@@ -141,7 +155,12 @@ export class Launcher {
     return program === null ? null : { ...request, program };
   }
 
-  #spawned(run: Run, plan: ProcessPlan, { pid, startTicks }: Extract<SpawnResult, { kind: 'spawned' }>, startedAtUs: number): void {
+  #spawned(
+    run: Run,
+    plan: ProcessPlan,
+    { pid, startTicks }: Extract<SpawnResult, { kind: 'spawned' }>,
+    startedAtUs: number,
+  ): void {
     failpoint('runner.spawned');
     run.pid = pid;
     run.startedAtUs = startedAtUs;
@@ -181,7 +200,12 @@ export class Launcher {
     executor
       .execute(run.request, { output, signal: abort.signal, node: options.node })
       .catch((error: unknown): ExecutorResult => {
-        return { success: false, reason: 'start', message: `executor ${executor.name} broke: ${String(error)}`, exitCode: null };
+        return {
+          success: false,
+          reason: 'start',
+          message: `executor ${executor.name} broke: ${String(error)}`,
+          exitCode: null,
+        };
       })
       .then(async (result) => {
         await output.settle();
@@ -213,11 +237,20 @@ function verdictOfResult(run: Run, result: ExecutorResult): Verdict {
   if (run.ending !== null) {
     const verdict = verdictOfEnding(run.ending, null);
     // The executor says at which point the time was up.
-    return result.reason === 'timeout' && verdict.reason === 'timeout' ? { ...verdict, message: message ?? verdict.message } : verdict;
+    return result.reason === 'timeout' && verdict.reason === 'timeout'
+      ? { ...verdict, message: message ?? verdict.message }
+      : verdict;
   }
   const retry = result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs };
   if (result.success) return { outcome: 'succeeded', reason: '', message: null, exitCode, signal: null, ...retry };
-  return { outcome: 'failed', reason: result.reason === '' ? 'exit' : result.reason, message, exitCode, signal: null, ...retry };
+  return {
+    outcome: 'failed',
+    reason: result.reason === '' ? 'exit' : result.reason,
+    message,
+    exitCode,
+    signal: null,
+    ...retry,
+  };
 }
 
 /** Unreaped it cannot be gone from /proc, however short it was; 0 only when there is no descriptor left to look, and then it is found by its environment. */
@@ -256,8 +289,11 @@ function startFailure(result: Extract<SpawnResult, { kind: 'failed' }>, request:
   if (RESOURCE_CODES.has(result.code)) return failure('resources', `fork/exec ${request.program}: ${words}`);
   if (request.cwd !== null) {
     const stat = statSync(request.cwd, { throwIfNoEntry: false });
-    if (stat === undefined || !stat.isDirectory()) return failure('start', `chdir ${request.cwd}: ${stat === undefined ? 'no such file or directory' : 'not a directory'}`);
+    if (stat === undefined || !stat.isDirectory())
+      return failure(
+        'start',
+        `chdir ${request.cwd}: ${stat === undefined ? 'no such file or directory' : 'not a directory'}`,
+      );
   }
   return failure('start', `fork/exec ${request.program}: ${words}`);
 }
-

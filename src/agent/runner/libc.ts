@@ -45,7 +45,9 @@ export const ARENA_BYTES = 4 * 1024 * 1024;
 export function openLibc(): Libc | null {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
   try {
-    const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi') & { getRawPointer(buffer: ArrayBuffer): bigint };
+    const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi') & {
+      getRawPointer(buffer: ArrayBuffer): bigint;
+    };
     const { functions } = ffi.dlopen(null, SIGNATURES);
     const memory = new ArrayBuffer(ARENA_BYTES);
     const arena = { bytes: Buffer.from(memory), view: new DataView(memory), base: ffi.getRawPointer(memory) };

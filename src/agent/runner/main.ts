@@ -29,7 +29,11 @@ async function run(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const options = JSON.parse(readFileSync(join(directory, 'options.json'), 'utf8')) as RunnerOptions;
   const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock);
-  writeFileSync(join(directory, 'runner.json.new'), JSON.stringify({ ...identityOf(process.pid), protocol: options.protocol }), { mode: 0o600 });
+  writeFileSync(
+    join(directory, 'runner.json.new'),
+    JSON.stringify({ ...identityOf(process.pid), protocol: options.protocol }),
+    { mode: 0o600 },
+  );
   renameSync(join(directory, 'runner.json.new'), join(directory, 'runner.json'));
   await runner.listen();
 }

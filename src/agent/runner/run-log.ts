@@ -3,7 +3,15 @@
  * there was. The job writes to the files itself, so nothing here can lose its output.
  */
 import { appendFileSync, closeSync, openSync, readSync, statSync, unlinkSync } from 'node:fs';
-import { chunkLine, type LogChunk, type LogIndex, type LogStream, logFile, readIndex, releasedLine } from '../log-index.ts';
+import {
+  chunkLine,
+  type LogChunk,
+  type LogIndex,
+  type LogStream,
+  logFile,
+  readIndex,
+  releasedLine,
+} from '../log-index.ts';
 import { openLog, readTail } from '../logs.ts';
 import { logBase } from '../paths.ts';
 import type { PunchHole } from './files.ts';
@@ -82,14 +90,16 @@ export class RunLog {
   /** The last look: removes empty files, and reads the tail. */
   finish(nowUs: number): LogSummary {
     this.#look(nowUs);
-    for (const stream of ['stdout', 'stderr'] as const) if (this.#seen[stream] === 0) unlinkIfThere(logFile(this.#base, stream));
+    for (const stream of ['stdout', 'stderr'] as const)
+      if (this.#seen[stream] === 0) unlinkIfThere(logFile(this.#base, stream));
     const tail = this.#total === 0 ? '' : decodeTail(this.#readTail());
     return { outputBytes: this.#total, logBytes: this.#total - this.#released.all, tail };
   }
 
   #readTail(): Buffer {
     try {
-      if (this.#held !== null) return readEnd(logFile(this.#base, this.#held.stream), this.#held.length, this.#limits.tailBytes);
+      if (this.#held !== null)
+        return readEnd(logFile(this.#base, this.#held.stream), this.#held.length, this.#limits.tailBytes);
       const log = openLog(this.#limits.dataDir, this.#key);
       return log === null ? Buffer.alloc(0) : readTail(log, this.#limits.tailBytes);
     } catch {
@@ -106,7 +116,8 @@ export class RunLog {
     const grown: { stream: LogStream; size: number; mtimeMs: number }[] = [];
     for (const stream of ['stdout', 'stderr'] as const) {
       const stat = statSync(logFile(this.#base, stream), { throwIfNoEntry: false });
-      if (stat !== undefined && stat.size > this.#seen[stream]) grown.push({ stream, size: stat.size, mtimeMs: stat.mtimeMs });
+      if (stat !== undefined && stat.size > this.#seen[stream])
+        grown.push({ stream, size: stat.size, mtimeMs: stat.mtimeMs });
     }
     if (grown.length === 0) return false;
     if (grown.length > 1) grown.sort((a, b) => a.mtimeMs - b.mtimeMs);
@@ -152,14 +163,18 @@ export class RunLog {
     const { all, stdout, stderr } = this.#released;
     const held = this.#held === null ? '' : chunkLine(this.#held);
     this.#held = null;
-    appendOrSkip(`${this.#base}.idx`, held + releasedLine({ released: all, releasedOut: stdout, releasedErr: stderr }), 'a');
+    appendOrSkip(
+      `${this.#base}.idx`,
+      held + releasedLine({ released: all, releasedOut: stdout, releasedErr: stderr }),
+      'a',
+    );
     for (const stream of ['stdout', 'stderr'] as const) this.#punch(stream);
   }
 
   #dropFromKept(bytes: number): { stdout: number; stderr: number } {
     const dropped = { stdout: 0, stderr: 0 };
     let gone = 0;
-    for (let left = bytes; left > 0; ) {
+    for (let left = bytes; left > 0;) {
       const chunk = this.#kept[gone];
       if (chunk === undefined) break;
       const taken = Math.min(left, chunk.length);

@@ -60,7 +60,11 @@ export class BufferedOutput implements RunOutput, OutputSink {
 
   finish(nowUs: number): LogSummary {
     if (this.#file === null) {
-      return { outputBytes: this.#length, logBytes: 0, tail: this.#length === 0 ? '' : decodeTail(Buffer.concat(this.#parts)) };
+      return {
+        outputBytes: this.#length,
+        logBytes: 0,
+        tail: this.#length === 0 ? '' : decodeTail(Buffer.concat(this.#parts)),
+      };
     }
     const summary = this.#log.finish(nowUs);
     return { ...summary, outputBytes: summary.outputBytes + this.#dropped };

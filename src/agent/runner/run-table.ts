@@ -163,7 +163,9 @@ export class RunTable {
     for (const waiting of this.#unwritten) {
       if (waiting.ended === null) continue;
       // The tail can be read from the log again; the outcome can not.
-      const written = this.journal.append([{ r: 'end', ended: waiting.ended }]) || this.journal.append([{ r: 'end', ended: { ...waiting.ended, tail: '' } }]);
+      const written =
+        this.journal.append([{ r: 'end', ended: waiting.ended }]) ||
+        this.journal.append([{ r: 'end', ended: { ...waiting.ended, tail: '' } }]);
       if (!written) break;
       this.#unwritten.delete(waiting);
     }
@@ -179,7 +181,8 @@ export function recordsOf(run: Run): SpoolRecord[] {
   if (ended !== null) return [...records, { r: 'end', ended }];
   const start = startMark(run);
   if (start !== null) records.push(start);
-  if (run.ending !== null) records.push({ r: 'stop', key: request.key, reason: run.ending.reason, message: run.ending.message });
+  if (run.ending !== null)
+    records.push({ r: 'stop', key: request.key, reason: run.ending.reason, message: run.ending.message });
   if (run.exitStatus !== null) records.push({ r: 'exit', key: request.key, status: run.exitStatus });
   return records;
 }

@@ -77,7 +77,9 @@ export function knownState(run: Run): KnownExecution {
 }
 
 /** The outcome part of an end. */
-export type Verdict = Pick<ExecutionEnded, 'outcome' | 'reason' | 'message' | 'exitCode' | 'signal'> & { readonly retryAfterMs?: number };
+export type Verdict = Pick<ExecutionEnded, 'outcome' | 'reason' | 'message' | 'exitCode' | 'signal'> & {
+  readonly retryAfterMs?: number;
+};
 
 export const NO_OUTPUT: LogSummary = { outputBytes: 0, logBytes: 0, tail: '' };
 
@@ -99,10 +101,17 @@ export function verdictOfExit(status: number, successCodes: readonly number[]): 
   if (signalNumber !== 0) {
     const signal = signalName(signalNumber);
     const core = (status & 0x80) === 0 ? '' : ' (core dumped)';
-    return { outcome: 'failed', reason: 'signal', exitCode: null, signal, message: `signal: ${SIGNAL_WORDS[signal] ?? signal}${core}` };
+    return {
+      outcome: 'failed',
+      reason: 'signal',
+      exitCode: null,
+      signal,
+      message: `signal: ${SIGNAL_WORDS[signal] ?? signal}${core}`,
+    };
   }
   const exitCode = (status >> 8) & 0xff;
-  if (successCodes.includes(exitCode)) return { outcome: 'succeeded', reason: '', exitCode, signal: null, message: null };
+  if (successCodes.includes(exitCode))
+    return { outcome: 'succeeded', reason: '', exitCode, signal: null, message: null };
   return { outcome: 'failed', reason: 'exit', exitCode, signal: null, message: `exit status ${exitCode}` };
 }
 

@@ -61,15 +61,18 @@ export class Runner {
     this.#config = config;
     this.#clock = clock;
     const { options, directory, dataDir } = config;
-    const libc = options.spawn === 'child_process' ? null : usableLibc(clock);
-    if (libc === null && options.spawn === 'ffi') throw new Error('spawn: ffi was asked for, but node:ffi does not work here');
+    const libc = usableLibc(options.spawn, clock);
     const preallocate = preallocator(libc, directory);
-    const disk = new DiskWatch({ directory, reserveBytes: options.journalReserveBytes }, { clock, preallocate, onChange: (full) => this.#diskChanged(full) });
+    const disk = new DiskWatch(
+      { directory, reserveBytes: options.journalReserveBytes },
+      { clock, preallocate, onChange: (full) => this.#diskChanged(full) },
+    );
     this.#disk = disk;
     this.#logLimits = {
       dataDir,
       // On a full disk output is released until little of it is left, so that the jobs can go on writing.
-      outputBytesMax: () => (disk.full ? Math.min(OUTPUT_BYTES_WHEN_FULL, options.outputBytesMax) : options.outputBytesMax),
+      outputBytesMax: () =>
+        disk.full ? Math.min(OUTPUT_BYTES_WHEN_FULL, options.outputBytesMax) : options.outputBytesMax,
       tailBytes: options.tailBytes,
       punch: holePuncher(libc),
     };
@@ -118,11 +121,20 @@ export class Runner {
     this.#table.reaperPid = message.reaps ? message.pid : null;
     const { runner, options } = this.#config;
     const { epoch } = this.#table;
-    this.#peer.send({ t: 'hello', protocol: options.protocol, runner, pid: process.pid, bootId: BOOT_ID, spawn: this.#spawner.kind, epoch });
+    this.#peer.send({
+      t: 'hello',
+      protocol: options.protocol,
+      runner,
+      pid: process.pid,
+      bootId: BOOT_ID,
+      spawn: this.#spawner.kind,
+      epoch,
+    });
     this.#sendKnown(this.#table.known());
     this.#peer.send({ t: 'ready' });
     if (this.#disk.full) this.#peer.send({ t: 'disk', full: true });
-    if (message.reaps) this.#watchByNode([...this.#table.live.values()].filter((run) => run.adopted !== 'no' && !run.exited));
+    if (message.reaps)
+      this.#watchByNode([...this.#table.live.values()].filter((run) => run.adopted !== 'no' && !run.exited));
   }
 
   #receive(message: NodeMessage): void {
@@ -144,7 +156,9 @@ export class Runner {
         for (const { pid, status } of message.exits) this.#toldExit(pid, status);
         return;
       case 'warm':
-        this.#executors.warm(message.executors).catch((error: unknown) => this.#peer.send({ t: 'problem', message: `warm: ${String(error)}` }));
+        this.#executors
+          .warm(message.executors)
+          .catch((error: unknown) => this.#peer.send({ t: 'problem', message: `warm: ${String(error)}` }));
         return;
       case 'retire':
         this.#retiring = true;
@@ -215,7 +229,14 @@ export class Runner {
     this.#busy += 1;
     try {
       const { dataDir, options } = this.#config;
-      const modules = { dataDir, clock: this.#clock, options, table: this.#table, watcher: this.#watcher, logLimits: this.#logLimits };
+      const modules = {
+        dataDir,
+        clock: this.#clock,
+        options,
+        table: this.#table,
+        watcher: this.#watcher,
+        logLimits: this.#logLimits,
+      };
       const { known, pids } = await takeOver(runners, modules);
       this.#sendKnown(known);
       this.#peer.send({ t: 'takenOver', runners });
@@ -312,9 +333,13 @@ export class Runner {
   }
 }
 
-function usableLibc(clock: Clock): Libc | null {
+/** null: child_process is to be used. */
+function usableLibc(spawn: RunnerOptions['spawn'], clock: Clock): Libc | null {
+  if (spawn === 'child_process') return null;
   const libc = openLibc();
-  return libc !== null && selfTest(libc, clock) ? libc : null;
+  if (libc !== null && selfTest(libc, clock)) return libc;
+  if (spawn === 'ffi') throw new Error('spawn: ffi was asked for, but node:ffi does not work here');
+  return null;
 }
 
 function newSpawner(libc: Libc | null, clock: Clock, onExit: ExitListener): Spawner {

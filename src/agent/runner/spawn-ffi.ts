@@ -174,7 +174,8 @@ export class FfiSpawner implements Spawner {
     const out = this.#writeString(request.outPath);
     const err = this.#writeString(request.errPath);
     const cwd = request.cwd === null ? 0 : this.#writeString(request.cwd);
-    if (Math.min(program, out, err, cwd) < 0) return Math.min(program, out, err, cwd) === CONTAINS_NUL ? 'EINVAL' : 'E2BIG';
+    if (Math.min(program, out, err, cwd) < 0)
+      return Math.min(program, out, err, cwd) === CONTAINS_NUL ? 'EINVAL' : 'E2BIG';
     return { argv, envp, program, out, err, cwd };
   }
 
@@ -221,7 +222,7 @@ export class FfiSpawner implements Spawner {
     arena.bytes.write('stdin\0', ARENA_BYTES - 16, 'latin1');
     const fd = call.memfd_create(this.#at(ARENA_BYTES - 16), MFD_CLOEXEC);
     if (fd < 0) return 'EMFILE';
-    for (let done = 0; done < content.length; ) done += writeSync(fd, content, done, content.length - done, done);
+    for (let done = 0; done < content.length;) done += writeSync(fd, content, done, content.length - done, done);
     return fd;
   }
 }
@@ -252,7 +253,16 @@ const CONTAINS_NUL = -2;
 export function selfTest(libc: Libc, clock: Clock): boolean {
   const spawner = new FfiSpawner(libc, clock, () => undefined);
   const outcome: { pid: number } = { pid: 0 };
-  const request = { program: '/bin/true', words: ['true'], environment: {}, cwd: '/', stdin: null, stdinPath: '', outPath: '/dev/null', errPath: '/dev/null' };
+  const request = {
+    program: '/bin/true',
+    words: ['true'],
+    environment: {},
+    cwd: '/',
+    stdin: null,
+    stdinPath: '',
+    outPath: '/dev/null',
+    errPath: '/dev/null',
+  };
   spawner.spawn(request, (result) => {
     if (result.kind === 'spawned') outcome.pid = result.pid;
   });

@@ -18,7 +18,13 @@ export interface SpawnRequest {
   readonly errPath: string;
 }
 
-export type SpawnResult = { readonly kind: 'spawned'; readonly pid: number; /** Clock ticks since boot, as /proc tells it; null: ask there. */ readonly startTicks: number | null } | { readonly kind: 'failed'; /** "ENOENT" */ readonly code: string };
+export type SpawnResult =
+  | {
+      readonly kind: 'spawned';
+      readonly pid: number;
+      /** Clock ticks since boot, as /proc tells it; null: ask there. */ readonly startTicks: number | null;
+    }
+  | { readonly kind: 'failed'; /** "ENOENT" */ readonly code: string };
 
 export interface Spawner {
   readonly kind: SpawnKind;

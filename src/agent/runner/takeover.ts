@@ -39,7 +39,9 @@ export async function takeOver(runners: readonly string[], modules: TakeoverModu
   const state = merge(directories.map(readSpool));
   table.epoch = Math.max(table.epoch, state.epoch);
   for (const key of state.acknowledged) table.remember(key);
-  const entries = [...state.entries.values()].filter(({ run }) => table.get(run.key) === undefined && !state.acknowledged.has(run.key));
+  const entries = [...state.entries.values()].filter(
+    ({ run }) => table.get(run.key) === undefined && !state.acknowledged.has(run.key),
+  );
   const verdicts = resolve(entries, modules);
   const runs = entries.map((entry) => adopt(entry, verdicts.get(entry.run.key), modules));
   const written = table.journal.append([
@@ -65,7 +67,10 @@ export async function takeOver(runners: readonly string[], modules: TakeoverModu
     const { stop } = entries[index] as SpoolEntry;
     if (run.ended === null && stop !== null) watcher.resumeEnding(run, stop.reason, stop.message);
   }
-  return { known: runs.map(knownState), pids: live.filter((run) => run.adopted === 'asked').map((run) => run.pid as number) };
+  return {
+    known: runs.map(knownState),
+    pids: live.filter((run) => run.adopted === 'asked').map((run) => run.pid as number),
+  };
 }
 
 /** A takeover that was interrupted leaves one run in two journals: the one that knows more counts, and acknowledged is more than all. */
@@ -107,7 +112,10 @@ function resolve(entries: readonly SpoolEntry[], modules: TakeoverModules): Map<
   const answers = new Map<number, Resolution>();
   for (const entry of open) {
     const alive = members.get(entry.run.key) ?? [];
-    answers.set(entry.run.key, inFlight(entry) ? { kind: 'over', verdict: lost('request_in_flight') } : resolveProcess(entry, alive, modules));
+    answers.set(
+      entry.run.key,
+      inFlight(entry) ? { kind: 'over', verdict: lost('request_in_flight') } : resolveProcess(entry, alive, modules),
+    );
   }
   return answers;
 }
@@ -128,13 +136,20 @@ function resolveProcess(entry: SpoolEntry, alive: readonly ProcessStat[], module
     if (main === 'alive' || asked) return { kind: 'lives', main: null, asked };
   }
   if (exitStatus !== null && alive.length === 0) {
-    return { kind: 'over', verdict: stop === null ? verdictOfExit(exitStatus, [0]) : verdictOfEnding(stop, exitStatus) };
+    return {
+      kind: 'over',
+      verdict: stop === null ? verdictOfExit(exitStatus, [0]) : verdictOfEnding(stop, exitStatus),
+    };
   }
   if (alive.length === 0) return { kind: 'over', verdict: lost(start === null ? 'start_unknown' : 'supervisor_gone') };
   if (start !== null) return { kind: 'lives', main: null, asked: false };
   // Without a start mark the main process is the leader of the session the spawner gave it; when it has gone, any other stands for the tree.
   const leader = alive.find((stat) => stat.session === stat.pid) ?? null;
-  return { kind: 'lives', main: leader ?? (alive[0] as ProcessStat), asked: leader !== null && leader.parent === reaperPid };
+  return {
+    kind: 'lives',
+    main: leader ?? (alive[0] as ProcessStat),
+    asked: leader !== null && leader.parent === reaperPid,
+  };
 }
 
 function adopt(entry: SpoolEntry, resolution: Resolution | undefined, modules: TakeoverModules): Run {
@@ -157,7 +172,8 @@ function adopt(entry: SpoolEntry, resolution: Resolution | undefined, modules: T
   if (resolution.kind === 'lives' && start === null && resolution.main !== null) {
     run.pid = resolution.main.pid;
     run.startTicks = resolution.main.startTicks;
-    run.startedAtUs = modules.clock.nowUs() - Math.round((uptimeSeconds() - run.startTicks / TICKS_PER_SECOND) * 1_000_000);
+    run.startedAtUs =
+      modules.clock.nowUs() - Math.round((uptimeSeconds() - run.startTicks / TICKS_PER_SECOND) * 1_000_000);
   }
   resumeLimits(run, resolution, modules);
   return run;

@@ -118,7 +118,9 @@ export class Watcher {
     const now = this.#clock.monotonic();
     let due: Run[] = [];
     unlessExhausted(() => {
-      due = [...this.#ending].filter((run) => run.state === 'running' && (mainIsOver(run) || now >= (run.ending?.killAt ?? 0)));
+      due = [...this.#ending].filter(
+        (run) => run.state === 'running' && (mainIsOver(run) || now >= (run.ending?.killAt ?? 0)),
+      );
       if (due.length > 0) this.#sweepRuns(due, now);
     });
     for (const run of this.#ending) if (run.state === 'ended') this.#ending.delete(run);
@@ -133,10 +135,12 @@ export class Watcher {
     if (killing.length > 0) this.#kill(killing);
     const members = this.#trees.members(due.map(rootOf), { environments: true });
     for (const run of due) {
-      const alive = (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
+      const alive =
+        (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
       // An executor that does not heed its signal is given up after its grace; it has no processes that could outlive it.
       const over = mainIsOver(run) || (run.abort !== null && now >= (run.ending?.killAt ?? 0));
-      if (over && alive === 0 && run.ending !== null) this.#table.finish(run, verdictOfEnding(run.ending, run.exitStatus));
+      if (over && alive === 0 && run.ending !== null)
+        this.#table.finish(run, verdictOfEnding(run.ending, run.exitStatus));
     }
   }
 
@@ -186,8 +190,11 @@ export class Watcher {
     for (const run of this.#limited) {
       if (run.state === 'ended') this.#limited.delete(run);
       else if (run.deadline !== null && now >= run.deadline) {
+        // It ended by itself and only its exit has not come through yet (a busy or paused runner): that is no timeout.
+        if (isUnreaped(run)) continue;
         this.#limited.delete(run);
-        if (run.ending === null) this.#order(run, 'timeout', timeoutMessage(run.timeoutMs ?? 0), run.request.killGraceMs);
+        if (run.ending === null)
+          this.#order(run, 'timeout', timeoutMessage(run.timeoutMs ?? 0), run.request.killGraceMs);
       }
     }
   }
@@ -215,7 +222,8 @@ export class Watcher {
     if (gone.length === 0) return;
     const members = this.#trees.members(gone.map(rootOf), { environments: true });
     for (const run of gone) {
-      const alive = (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
+      const alive =
+        (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
       if (alive === 0) this.#table.finish(run, lost('supervisor_gone'));
     }
   }
@@ -234,6 +242,17 @@ function unlessExhausted(look: () => void): void {
 function mainIsOver(run: Run): boolean {
   if (run.exited) return true;
   return run.adopted === 'blind' && run.abort === null && !mainLives(run);
+}
+
+/** Dead, and its exit is on its way to us. */
+function isUnreaped(run: Run): boolean {
+  const { pid, startTicks } = run;
+  if (pid === null || run.adopted === 'blind') return false;
+  let unreaped = false;
+  unlessExhausted(() => {
+    unreaped = existence({ pid, startTicks, bootId: BOOT_ID }) === 'zombie';
+  });
+  return unreaped;
 }
 
 function mainLives(run: Run): boolean {

@@ -12,7 +12,6 @@ import { ownHosts, refusalOf } from '../../../src/http/security.ts';
 import { AppError } from '../../../src/model/errors.ts';
 import type { Database } from '../../../src/store/database.ts';
 import { openRqlite } from '../../../src/store/rqlite/database.ts';
-import type { Dice } from '../dice.ts';
 import { must, type Target, withInput, withInputAsync } from '../target.ts';
 
 const HOSTS = ['localhost', 'localhost:8080', '127.0.0.1', '127.0.0.1:8080', '[::1]:8080', 'node-1', 'NODE-1.', 'evil.example', '0', '0x7f.1', '2130706433', 'localhost.evil.example', 'xn--nxasmq6b', '127.0.0.1.nip.io'];

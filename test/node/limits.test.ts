@@ -1,0 +1,130 @@
+// Out of descriptors, out of processes, endless output: the run pays, the node stays.
+import { spawnSync } from 'node:child_process';
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { eventually } from '../kit/eventually.ts';
+import { processesNaming, startNode, type TestNode } from '../kit/node.ts';
+import { skipUnless } from '../kit/skip.ts';
+import { create, ended, manual, runNow, runsOf, runToEnd } from './kit.ts';
+
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
+
+/** There may be several, and any of them may get the next run. */
+function runnersOf(node: TestNode): number[] {
+  const found = processesNaming(node.dataDir).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('runner/main'));
+  expect(found.length).toBeGreaterThan(0);
+  return found;
+}
+
+/** Sets a soft limit of living processes. */
+function limit(pids: readonly number[], name: string, value: number, under: readonly string[] = []): void {
+  for (const pid of pids) {
+    const [program = 'prlimit', ...words] = [...under, 'prlimit', '--pid', String(pid), `--${name}=${value}:`];
+    const { status, stderr } = spawnSync(program, words);
+    expect(status, stderr.toString()).toBe(0);
+  }
+}
+
+skipUnless(hasPrlimit, 'no prlimit')('out of file descriptors', () => {
+  test('a run fails for want of resources, the node stays, and later runs work', async () => {
+    await using node = await startNode();
+    await create(node, manual('one', 'true'));
+    expect(await runToEnd(node, 'one')).toMatchObject({ outcome: 'succeeded' });
+    const runners = runnersOf(node);
+    limit(runners, 'nofile', 1);
+    const run = await runToEnd(node, 'one');
+    expect(run).toMatchObject({ outcome: 'failed', reason: 'resources' });
+    expect(run.executions[0]?.message).toMatch(/descriptor|file|EMFILE/);
+    limit(runners, 'nofile', 1024);
+    expect(await runToEnd(node, 'one')).toMatchObject({ outcome: 'succeeded' });
+    expect(runnersOf(node)).toEqual(runners);
+  });
+
+  test('the node itself answers again once it has some', async () => {
+    await using node = await startNode();
+    await create(node, { ...manual('tick', 'true'), schedule: '@every 1s' });
+    limit([node.pid], 'nofile', readdirSync(`/proc/${node.pid}/fd`).length);
+    // Whatever becomes of these: nobody can be let in now.
+    await Promise.allSettled(Array.from({ length: 5 }, () => Promise.race([node.get('/health'), new Promise((done) => setTimeout(done, 300))])));
+    limit([node.pid], 'nofile', 1024);
+    await eventually('an answer', async () => ((await node.get('/health').catch(() => undefined))?.status === 200 ? true : undefined));
+    expect(node.running).toBe(true);
+    expect((await runsOf(node, 'tick')).filter(({ outcome }) => outcome !== 'succeeded' && outcome !== null)).toEqual([]);
+  });
+});
+
+skipUnless(isRoot && hasPrlimit, 'not root: limits of processes bind only other users')('out of processes', () => {
+  test('a run fails for want of resources, the node stays, and later runs work', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'belfry-nobody-'));
+    chownSync(dataDir, NOBODY, NOBODY);
+    const under = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+    const node = await startNode({ dataDir, under });
+    try {
+      await create(node, manual('one', 'true'));
+      expect(await runToEnd(node, 'one')).toMatchObject({ outcome: 'succeeded' });
+      const runners = runnersOf(node);
+      limit(runners, 'nproc', 1, under);
+      expect(await runToEnd(node, 'one')).toMatchObject({ outcome: 'failed', reason: 'resources' });
+      limit(runners, 'nproc', 10_000, under);
+      expect(await runToEnd(node, 'one')).toMatchObject({ outcome: 'succeeded' });
+      expect(runnersOf(node)).toEqual(runners);
+    } finally {
+      await node.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('output without end', () => {
+  const BYTES = 300_000_000;
+
+  test('300 MB without a newline: all counted, little kept, memory bounded', async () => {
+    await using node = await startNode({ args: ['--log-bytes-per-run', '8MiB'] });
+    await create(node, manual('flood', `head -c ${BYTES} /dev/zero | tr '\\0' x`));
+    const group = await runNow(node, 'flood');
+    const runners = runnersOf(node);
+    const pids = [node.pid, ...runners];
+    let peak = 0;
+    const run = await eventually(
+      'the flood to end',
+      async () => {
+        peak = Math.max(peak, ...pids.map(residentBytes));
+        const answer = (await node.get(`/v1/runs/${group}`)).json();
+        return answer.outcome === null ? undefined : answer;
+      },
+      60_000,
+    );
+    expect(run).toMatchObject({ outcome: 'succeeded', executions: [{ output_bytes: BYTES }] });
+    expect(run.executions[0].log_bytes).toBeLessThanOrEqual(8 * 2 ** 20);
+    expect(run.executions[0].log_bytes).toBeGreaterThan(2 ** 20);
+    expect(peak).toBeLessThan(300 * 2 ** 20);
+    expect(blocksOf(join(node.dataDir, 'logs'))).toBeLessThan(16 * 2 ** 20);
+    const page = await node.get(`/v1/runs/${group}/log?from=${BYTES - 10}&limit=100`);
+    expect(page.text).toContain('x'.repeat(10));
+    const [shown] = (await node.get('/v1/jobs/flood/executions')).json<{ output: string }[]>();
+    expect(shown?.output.length).toBeLessThanOrEqual(16 * 1024);
+  }, 90_000);
+
+  test('binary garbage is kept byte for byte and shown as text that is valid', async () => {
+    await using node = await startNode();
+    await create(node, manual('noise', `head -c 200000 /dev/urandom | tee ${node.dataDir}/copy`));
+    const group = await runNow(node, 'noise');
+    expect(await ended(node, group)).toMatchObject({ outcome: 'succeeded', executions: [{ output_bytes: 200_000, log_bytes: 200_000 }] });
+    const log = await node.get(`/v1/runs/${group}/log?limit=200000`);
+    expect(log.bytes.equals(readFileSync(join(node.dataDir, 'copy')))).toBe(true);
+    const shown = await node.get('/v1/jobs/noise/executions');
+    expect(() => JSON.parse(shown.text) as unknown).not.toThrow();
+  });
+});
+
+function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+}
+
+function blocksOf(directory: string): number {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).reduce((sum, name) => sum + statSync(join(directory, name)).blocks * 512, 0);
+}
