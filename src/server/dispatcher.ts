@@ -171,7 +171,8 @@ export class Dispatcher {
     for (let run = this.#deadlines.peek(); run !== undefined; run = this.#deadlines.peek()) {
       if (run.dueAt + (run.job.startDeadlineMs ?? 0) > now) break;
       this.#deadlines.pop();
-      if (this.#held.delete(run)) expired.push(run);
+      // The entry may be from before its first start.
+      if (run.attempt === 1 && this.#held.delete(run)) expired.push(run);
     }
     if (expired.length > 0) this.#expire(expired);
   }

@@ -35,7 +35,7 @@ function accept(key: number, size = 10): SpoolRecord {
 function journal(live: () => SpoolRecord[] = () => []): Journal {
   return new Journal(
     { directory, runner: 'r', reserveBytes: 1024 * 1024 },
-    { clock: systemClock, preallocate: () => true, live, onSyncFailure: (error) => expect.fail(error.message) },
+    { clock: systemClock, preallocate: () => true, live },
   );
 }
 

@@ -32,6 +32,8 @@ export interface RunResult {
   readonly faults: ReadonlyMap<FaultKind, number>;
   readonly possible: readonly FaultKind[];
   readonly startsPerSecond: number;
+  readonly settledMs: number;
+  readonly acknowledged: { readonly runs: number; readonly jobs: number };
   readonly nodeStarts: number;
   readonly directory: string;
 }
@@ -41,6 +43,7 @@ const DISK_BYTES_MIN = 512 * 2 ** 20;
 const PROGRESS_MS = 10_000;
 const CLIENT_EVERY_MS = 400;
 const LOG_READERS = 6;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Within this after the last fault everything is final and on time again. */
 const SETTLE_MS = 60_000;
 /** Longer than any run of the workload can take. */
@@ -50,11 +53,18 @@ export async function runChaos(options: RunOptions, say: (line: string) => void)
   const directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'belfry-chaos-'));
   const disk = openDisk(directory, Math.max(DISK_BYTES_MIN, DISK_BYTES_PER_MINUTE * options.minutes));
   const run = new ChaosRun(options, directory, disk, say);
+  const clear = async () => {
+    await run.close();
+    if (!options.keep) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  };
+  // Ended from outside it still takes its node, its jobs and its mount with it.
+  const onSignal = () => void clear().finally(() => process.exit(1));
+  for (const signal of SIGNALS) process.once(signal, onSignal);
   try {
     return await run.go();
   } finally {
-    await run.close();
-    if (!options.keep) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+    await clear();
   }
 }
 
@@ -141,6 +151,8 @@ class ChaosRun {
       faults: tree.faultsByKind(),
       possible,
       startsPerSecond,
+      settledMs,
+      acknowledged: { runs: client.acknowledged.runs.size, jobs: client.acknowledged.jobs.size },
       nodeStarts: tree.starts,
       directory: this.#directory,
     };

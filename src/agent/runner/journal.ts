@@ -18,8 +18,6 @@ export interface JournalModules {
   readonly preallocate: Preallocate;
   /** The records that say all that still matters, for rewriting the file. */
   readonly live: () => Iterable<SpoolRecord>;
-  /** A sync failed: what was promised may not be on disk. */
-  readonly onSyncFailure: (error: Error) => void;
 }
 
 /** The file is rewritten when it has grown past this and past twice what was live at the last rewriting. */
@@ -154,7 +152,8 @@ export class Journal {
     this.#dirty = false;
     fdatasync(this.#fd, (error) => {
       this.#syncing = false;
-      if (error !== null) this.#modules.onSyncFailure(error);
+      // After a failed sync nobody knows what is on disk, and asking again would lie: this runner ends, the next one reads what there is.
+      if (error !== null) throw new Error('the journal cannot be synced', { cause: error });
       for (const resolve of served) resolve();
       if (this.#waiting.length > 0) this.#startSync();
     });

@@ -88,7 +88,6 @@ export class Runner {
         clock,
         preallocate,
         live: () => this.#table.records(),
-        onSyncFailure: (error) => this.#peer.send({ t: 'problem', message: `journal: ${error.message}` }),
       },
     );
     this.#table.attach(this.#journal);
