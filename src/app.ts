@@ -122,7 +122,10 @@ function openStore(config: Config, path: string): { database: Database; reserve:
   const database = openSqlite(path, { clock });
   return {
     database,
-    reserve: new DiskReserve(database, { bytes: config.diskReserveBytes - journalReserveBytes(config), freeBytesMin: config.diskReserveBytes }),
+    reserve: new DiskReserve(database, {
+      bytes: config.diskReserveBytes - journalReserveBytes(config),
+      freeBytesMin: config.diskReserveBytes,
+    }),
   };
 }
 

@@ -41,6 +41,21 @@ export function planJob(spec: ScheduleSpec, misfire: MisfirePolicy, cursorAt: nu
   return planRange(spec, misfire, cursorAt, now);
 }
 
+/** The instants of (cursorAt, now] as one range; undefined when there are none. `count` is exact to 100,000. */
+export function dueRange(
+  spec: ScheduleSpec,
+  cursorAt: number,
+  now: number,
+): { first: number; last: number; count: number } | undefined {
+  const first = nextAfter(spec, cursorAt);
+  if (first === undefined || first > now) return undefined;
+  return {
+    first,
+    last: previousAtOrBefore(spec, now, cursorAt) ?? first,
+    count: countBetween(spec, cursorAt, now).count,
+  };
+}
+
 function idle(spec: ScheduleSpec, cursorAt: number): JobPlan {
   return { launches: [], dropped: [], cursorAt, nextAt: nextAfter(spec, cursorAt) ?? null };
 }

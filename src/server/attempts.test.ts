@@ -16,7 +16,11 @@ describe('attempts', () => {
     await house.run(85);
     const [run] = await house.seen('j');
     expect(run?.state).toBe('succeeded');
-    expect(run?.executions.map((one) => `${one.attempt} ${one.outcome}`)).toEqual(['1 failed', '2 failed', '3 succeeded']);
+    expect(run?.executions.map((one) => `${one.attempt} ${one.outcome}`)).toEqual([
+      '1 failed',
+      '2 failed',
+      '3 succeeded',
+    ]);
     const [first, second, third] = house.starts.map((start) => start.key / 1e6);
     expect((second ?? 0) - (first ?? 0)).toBeCloseTo(6, 0);
     expect((third ?? 0) - (second ?? 0)).toBeCloseTo(11, 0);
@@ -41,7 +45,9 @@ describe('attempts', () => {
     house.agent.redeliver(ended);
     house.agent.redeliver(ended);
     await house.run(30);
-    expect((await house.seen('j')).map((run) => run.executions.map((one) => one.outcome))).toEqual([['failed', 'succeeded']]);
+    expect((await house.seen('j')).map((run) => run.executions.map((one) => one.outcome))).toEqual([
+      ['failed', 'succeeded'],
+    ]);
   });
 
   test('retries survive the death of the leader', async () => {
@@ -66,8 +72,12 @@ describe('attempts', () => {
       house.agent.powerCut();
     }
     await house.run(30);
-    expect((await house.seen('once')).map((run) => [run.state, run.executions.length])).toEqual([['lost: supervisor_gone', 1]]);
-    expect((await house.seen('again')).map((run) => [run.state, run.executions.length])).toEqual([['lost: supervisor_gone', 4]]);
+    expect((await house.seen('once')).map((run) => [run.state, run.executions.length])).toEqual([
+      ['lost: supervisor_gone', 1],
+    ]);
+    expect((await house.seen('again')).map((run) => [run.state, run.executions.length])).toEqual([
+      ['lost: supervisor_gone', 4],
+    ]);
   });
 
   test('a late result corrects a lost run once: record, counters, daily totals, dependents', async () => {
@@ -83,7 +93,10 @@ describe('attempts', () => {
     await house.run(65);
     expect((await house.seen('j')).map((run) => run.state)).toEqual(['succeeded']);
     expect(await counters(house, 'j')).toEqual({ success: 1, error: 0, status: 'success' });
-    expect(await house.row('SELECT sum(success) AS success, sum(failed) AS failed FROM daily_stats')).toEqual({ success: 1, failed: 0 });
+    expect(await house.row('SELECT sum(success) AS success, sum(failed) AS failed FROM daily_stats')).toEqual({
+      success: 1,
+      failed: 0,
+    });
     expect((await house.seen('kid')).length).toBe(1);
     const [late] = house.ends.slice(-1);
     if (late === undefined) throw new Error('nothing ended');
@@ -107,7 +120,9 @@ describe('attempts', () => {
     const parents = (await house.seen('parent')).filter((run) => run.state === 'succeeded').length;
     expect(parents).toBeGreaterThan(3);
     expect((await house.seen('kid')).length).toBe(parents);
-    expect((await house.seen('grandkid')).length).toBe((await house.seen('kid')).filter((run) => run.state === 'succeeded').length);
+    expect((await house.seen('grandkid')).length).toBe(
+      (await house.seen('kid')).filter((run) => run.state === 'succeeded').length,
+    );
   });
 
   test('a disabled dependent and one outside its dates do not run', async () => {
@@ -121,7 +136,9 @@ describe('attempts', () => {
   });
 
   test('an ephemeral job goes after its success, with its waiting runs, and leaves its parent', async () => {
-    const house = await openHouse({ script: ({ trigger }) => ({ outcome: trigger === 'manual' ? 'failed' : 'succeeded' }) });
+    const house = await openHouse({
+      script: ({ trigger }) => ({ outcome: trigger === 'manual' ? 'failed' : 'succeeded' }),
+    });
     await house.put({ name: 'j', schedule: '@every 10s', ephemeral: true });
     await house.do(house.leader.jobs.run('j', { force: false }));
     await house.run(5);
@@ -129,6 +146,9 @@ describe('attempts', () => {
     await house.run(10);
     expect(house.leader.jobs.count).toBe(0);
     await house.run(30);
-    expect((await house.seen('j')).map((run) => `${run.trigger} ${run.state}`)).toEqual(['manual failed: exit', 'schedule succeeded']);
+    expect((await house.seen('j')).map((run) => `${run.trigger} ${run.state}`)).toEqual([
+      'manual failed: exit',
+      'schedule succeeded',
+    ]);
   });
 });

@@ -44,7 +44,10 @@ export class Calendars {
       const ids = (await this.#users(calendar.name)).map((user) => user.id);
       await scheduler.settle(ids, now);
       const { context } = definitions;
-      const changed = { ...context, calendar: (name: string) => (name === calendar.name ? calendar : context.calendar(name)) };
+      const changed = {
+        ...context,
+        calendar: (name: string) => (name === calendar.name ? calendar : context.calendar(name)),
+      };
       const rows = await store.read<JobRow>(JOBS_BY_ID, [JSON.stringify(ids)]);
       const plans = rows.map((row) => ({ row, nextAt: nextOf(row, now, changed) }));
       await store.writeFor([

@@ -135,15 +135,18 @@ export class Jobs {
   async resetCursor(name: string): Promise<JobView> {
     return this.#m.lock.run(async () => {
       const row = await this.#row(name);
-      const job = (await this.#m.definitions.load([row.id])).get(row.id);
-      if (job === undefined) throw notFound(name);
+      const known = (await this.#m.definitions.load([row.id])).get(row.id);
+      if (known === undefined) throw notFound(name);
       const now = Math.floor(this.#m.clock.now());
       await this.#m.scheduler.settle([row.id], now);
+      const anchorAt = anchorBy(known, row.anchor_at, now);
+      const job = known.spec === null ? known : { ...known, spec: { ...known.spec, anchorAt } };
       const nextAt = job.definition.disabled ? null : planJobWrite.nextAt(job, now);
-      await this.#m.store.writeFor([resetCursor(job.id, job.version, now, nextAt)]);
+      await this.#m.store.writeFor([resetCursor(job.id, job.version, now, nextAt, anchorAt)]);
+      this.#m.definitions.put(job);
       this.#m.scheduler.put(job.id, nextAt, now);
       this.#m.emit({ kind: 'job_changed', job: name, change: 'cursor_reset' });
-      return this.#list.viewOf({ ...row, cursor_at: now, next_at: nextAt });
+      return this.#list.viewOf({ ...row, cursor_at: now, next_at: nextAt, anchor_at: anchorAt });
     });
   }
 
@@ -233,7 +236,7 @@ export class Jobs {
     if (written.kind === 'full') return this.#handBack(withdrawn, null);
     const after = new Map((await store.read<JobRow>(JOBS_BY_NAME, [names])).map((row) => [row.name, row]));
     const views = await this.#viewsByName([...after.values()]);
-    const answers = plans.map((plan, index) => {
+    const answers = plans.map(async (plan, index) => {
       if (plan instanceof AppError) return plan;
       const row = after.get(plan.write.name);
       const applied = written.repeated
@@ -319,15 +322,14 @@ export class Jobs {
     });
     if (going.length === 0) return results;
     const now = clock.now();
-    await scheduler.settle(
-      going.map(({ row }) => row.id),
-      now,
-    );
+    const ids = going.map(({ row }) => row.id);
+    const cancelled = await scheduler.cancelDue(ids, now);
     const withdrawn: LiveRun[] = [];
-    const statements = going.flatMap(({ row }) => [
-      ...deleteJob(row.id, codeOf(REASONS, 'job_deleted'), now),
-      ...this.#withdraw(row.id, 'job_deleted', withdrawn),
+    const deletions = ids.flatMap((id) => [
+      ...deleteJob(id, codeOf(REASONS, 'job_deleted'), now),
+      ...this.#withdraw(id, 'job_deleted', withdrawn),
     ]);
+    const statements = [...cancelled, ...deletions];
     const written = await store.write(statements).catch((error: unknown) => this.#handBack(withdrawn, error));
     if (written.kind === 'full') this.#handBack(withdrawn, null);
     const taken = new Set(withdrawn);
@@ -404,6 +406,13 @@ function parentMissing(input: JobInput): AppError {
     field: 'parent_job',
     remedy: `${JSON.stringify(input.parent_job)} must exist`,
   });
+}
+
+/** A job that was stored under a clock running ahead: `@every` would begin only at its anchor, so that goes back by whole intervals. */
+function anchorBy({ spec }: CompiledJob, anchorAt: number, now: number): number {
+  if (spec?.schedule.kind !== 'every' || anchorAt <= now) return anchorAt;
+  const { intervalMs } = spec.schedule;
+  return anchorAt - Math.ceil((anchorAt - now) / intervalMs) * intervalMs;
 }
 
 /** An expected refusal of one job of a restore; anything else is a failure of the whole. */

@@ -27,7 +27,10 @@ describe('misfire', () => {
     await house.put({ ...minutely, misfire: { policy: 'skip' } });
     await house.run(30);
     await down(house, 600);
-    expect(await house.lines('j')).toEqual(['schedule 00:01:00-00:09:00 x9 missed: policy', 'schedule 00:10:00 succeeded']);
+    expect(await house.lines('j')).toEqual([
+      'schedule 00:01:00-00:09:00 x9 missed: policy',
+      'schedule 00:10:00 succeeded',
+    ]);
   });
 
   test('last runs the newest when nothing later is due, else supersedes all', async () => {
@@ -129,7 +132,9 @@ describe('edits', () => {
     await house.run(60);
     expect((await house.seen('j')).map((run) => run.state)).toEqual(['succeeded']);
     expect(await house.lines('kid')).toEqual([]);
-    expect(await house.row("SELECT s.success_count AS n FROM job_state s JOIN jobs j ON j.id = s.job_id WHERE j.name = 'j'")).toEqual({ n: 0 });
+    expect(
+      await house.row("SELECT s.success_count AS n FROM job_state s JOIN jobs j ON j.id = s.job_id WHERE j.name = 'j'"),
+    ).toEqual({ n: 0 });
   });
 });
 
@@ -151,11 +156,18 @@ describe('places and deadlines', () => {
   test('start_deadline makes a waiting run missed, but never a retry', async () => {
     const house = await openHouse({
       leader: { maxRuns: 1 },
-      script: ({ job, attempt }) => (job === 'slow' ? { durationMs: 30_000 } : { outcome: attempt === 1 ? 'failed' : 'succeeded' }),
+      script: ({ job, attempt }) =>
+        job === 'slow' ? { durationMs: 30_000 } : { outcome: attempt === 1 ? 'failed' : 'succeeded' },
     });
     await house.put({ name: 'slow', schedule: '10 0 * * * *' });
     await house.put({ name: 'j', schedule: '11 0 * * * *', start_deadline: '10s' });
-    await house.put({ name: 'retried', schedule: '45 0 * * * *', start_deadline: '5s', retries: 1, retry: { delay: '20s', jitter: 0 } });
+    await house.put({
+      name: 'retried',
+      schedule: '45 0 * * * *',
+      start_deadline: '5s',
+      retries: 1,
+      retry: { delay: '20s', jitter: 0 },
+    });
     await house.run(75);
     expect(await house.lines('j')).toEqual(['schedule 00:00:11 missed: start_deadline']);
     expect((await house.seen('j'))[0]?.executions).toEqual([]);
@@ -198,7 +210,10 @@ describe('bad days', () => {
 
   test('no room: nothing is launched, nothing spins, and all of it runs or is recorded afterwards', async () => {
     let full = false;
-    const house = await openHouse({ faults: { write: () => (full ? 'full' : 'none') }, script: () => ({ durationMs: 3_000 }) });
+    const house = await openHouse({
+      faults: { write: () => (full ? 'full' : 'none') },
+      script: () => ({ durationMs: 3_000 }),
+    });
     await house.put({ ...minutely, concurrency: 'queue', schedule: '*/2 * * * * *' });
     await house.run(5);
     full = true;
@@ -209,7 +224,9 @@ describe('bad days', () => {
     await house.run(20);
     const counts = (await house.seen('j')).reduce((sum, run) => sum + run.count, 0);
     expect(counts).toBe(42);
-    expect((await house.seen('j')).filter((run) => ['queued', 'active'].includes(run.state)).length).toBeLessThanOrEqual(2);
+    expect(
+      (await house.seen('j')).filter((run) => ['queued', 'active'].includes(run.state)).length,
+    ).toBeLessThanOrEqual(2);
   });
 
   test('a low disk holds launching back without a busy loop', async () => {
@@ -245,7 +262,9 @@ describe('bad days', () => {
     old.resume();
     await house.run(60);
     expect(old.dead).toBe(true);
-    expect(house.failures.splice(0).map(String)).toEqual(['FencedError: this node is no longer the leader of its data']);
+    expect(house.failures.splice(0).map(String)).toEqual([
+      'FencedError: this node is no longer the leader of its data',
+    ]);
     expect(await house.lines('j')).toEqual(['schedule 00:01:00 succeeded', 'schedule 00:02:00 succeeded']);
   });
 

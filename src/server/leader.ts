@@ -87,7 +87,10 @@ export class Leader {
     this.#modules = modules;
     this.#store = store;
     this.#identities = identities;
-    this.definitions = new Definitions(options.definitions, { store, seen: (executor) => modules.agent.warm?.([executor]) });
+    this.definitions = new Definitions(options.definitions, {
+      store,
+      seen: (executor) => modules.agent.warm?.([executor]),
+    });
     this.#dispatcher = new Dispatcher(options, {
       agent: modules.agent,
       clock: modules.clock,
@@ -215,6 +218,7 @@ export class Leader {
     return {
       retryAt: (run, delayMs, relaunch) => this.scheduler.retry(run, delayMs, relaunch),
       jobDeleted: (jobId, name) => this.jobs.forget(jobId, name),
+      cancelDue: (jobId, now) => this.scheduler.cancelDue([jobId], now),
     };
   }
 
@@ -239,7 +243,8 @@ export class Leader {
     run.stopping = reason;
     // Its result is on the way to the store; no attempt follows it.
     if (run.ending) return true;
-    if (run.phase !== 'active' || this.#dispatcher.withdraw(run)) return this.#results.endWaiting([run], 'cancelled', reason);
+    if (run.phase !== 'active' || this.#dispatcher.withdraw(run))
+      return this.#results.endWaiting([run], 'cancelled', reason);
     this.#modules.agent.stop([{ key: run.key, reason }]);
     return true;
   }

@@ -73,7 +73,10 @@ describe('overlap', () => {
     await house.put({ ...every10s, concurrency: 'replace', retries: 5, retry: { delay: '1h' } });
     await house.run(41);
     const lines = await house.lines('j');
-    expect(lines.slice(0, 2)).toEqual(['schedule 00:00:10 cancelled: replaced', 'schedule 00:00:20 cancelled: replaced']);
+    expect(lines.slice(0, 2)).toEqual([
+      'schedule 00:00:10 cancelled: replaced',
+      'schedule 00:00:20 cancelled: replaced',
+    ]);
   });
 
   test('a manual run that overlaps is refused with the group in its way, on record, and can be forced', async () => {

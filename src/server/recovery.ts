@@ -93,7 +93,10 @@ export async function recover(modules: RecoveryModules, options: { restored: boo
   resumeWaiting([...live.all()], lostLast, modules);
   modules.results.ended(ended);
   // No launch after the acknowledgement of a delete, which may have come before the crash.
-  const [deleted, wanted] = [unsent.filter((run) => run.stopping !== null), unsent.filter((run) => run.stopping === null)];
+  const [deleted, wanted] = [
+    unsent.filter((run) => run.stopping !== null),
+    unsent.filter((run) => run.stopping === null),
+  ];
   if (deleted.length > 0) await modules.results.endWaiting(deleted, 'cancelled', 'job_deleted');
   dispatcher.enqueue(wanted);
   giveWay([...live.all()], modules);

@@ -44,6 +44,6 @@ function gapOf(
   const newest = previousAtOrBefore(spec, restoredAt, row.cursor_at);
   if (first === undefined || newest === undefined || first > restoredAt) return [move];
   const { count } = countBetween(spec, row.cursor_at, restoredAt);
-  const range = { first, last: newest, count, reason: 'restored', now: restoredAt } as const;
+  const range = { first, last: newest, count, outcome: 'missed', reason: 'restored', now: restoredAt } as const;
   return [rangeRow({ ...range, group: modules.identities.next(), jobId: row.id, jobVersion: row.version }), move];
 }

@@ -33,6 +33,8 @@ export type ProcessOutput = (run: LiveRun, ended: ExecutionEnded) => Promise<str
 export interface ResultsHooks {
   retryAt(run: LiveRun, delayMs: number, relaunch: boolean): void;
   jobDeleted(jobId: number, name: string): void;
+  /** Rows for what was due of the job by now and not looked at yet, for the batch that deletes it. */
+  cancelDue(jobId: number, now: number): Promise<Statement[]>;
 }
 
 interface Result {
@@ -43,6 +45,12 @@ interface Result {
 
 /** Results per commit: enough to share the sync, few enough that the loop is not held for long. */
 const BATCH_MAX = 400;
+/**
+ * After a commit the next one waits so long, or until so many results are there: while hundreds of runs end one by one, each in a commit
+ * of its own would cost ten times the CPU of its run, and hold up the launches of the same second. A result after a pause does not wait.
+ */
+const GATHER_MS = 5;
+const GATHER_ENOUGH = 64;
 /** Between tries while the disk has no room even for results. */
 const FULL_RETRY_MS = 500;
 
@@ -64,6 +72,7 @@ export class Results {
   #queue: Result[] = [];
   #busy = false;
   #closed = false;
+  #gathered: (() => void) | undefined;
 
   constructor(modules: ResultsModules) {
     this.#m = modules;
@@ -120,13 +129,18 @@ export class Results {
   #take(run: LiveRun, ended: ExecutionEnded): void {
     run.ending = true;
     if (Object.keys(run.job.definition.processors).length === 0) {
-      this.#queue.push({ run, ended, output: ended.tail });
+      this.#add({ run, ended, output: ended.tail });
       return;
     }
     void this.#m.process(run, ended).then((output) => {
-      this.#queue.push({ run, ended, output });
+      this.#add({ run, ended, output });
       this.#start();
     }, this.#m.fail);
+  }
+
+  #add(result: Result): void {
+    this.#queue.push(result);
+    if (this.#queue.length >= GATHER_ENOUGH) this.#gathered?.();
   }
 
   #start(): void {
@@ -143,11 +157,24 @@ export class Results {
         this.#queue.unshift(...batch);
         await this.#m.clock.sleep(FULL_RETRY_MS);
       }
-      // The loop belongs to the API and to the next tick as well.
-      await this.#m.clock.yield();
+      await this.#gather();
     }
     this.#busy = false;
     this.#start();
+  }
+
+  async #gather(): Promise<void> {
+    // The loop belongs to the API and to the next tick as well.
+    await this.#m.clock.yield();
+    if (this.#queue.length >= GATHER_ENOUGH || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#m.clock.setTimer(GATHER_MS, resolve);
+      this.#gathered = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#gathered = undefined;
   }
 
   async #commit(batch: readonly Result[]): Promise<boolean> {
@@ -160,7 +187,7 @@ export class Results {
       const step = steps[index] as NextStep;
       if (step.kind !== 'final' || step.outcome !== 'succeeded') continue;
       intents.push(...(await this.#dependents(run.job, run.group)));
-      const deletion = this.#ephemeral(run.job);
+      const deletion = await this.#ephemeral(run.job);
       if (deletion !== undefined && !deletions.some((other) => other.run.job.id === run.job.id)) {
         deletions.push({ run, statements: deletion });
       }
@@ -217,9 +244,11 @@ export class Results {
   }
 
   /** A job with dependents stays: deleting it would leave them without a parent. */
-  #ephemeral(job: CompiledJob): Statement[] | undefined {
+  async #ephemeral(job: CompiledJob): Promise<Statement[] | undefined> {
     if (!job.definition.ephemeral || this.#m.definitions.childrenOf(job.name).size > 0) return undefined;
-    return deleteJob(job.id, codeOf(REASONS, 'job_deleted'), this.#m.clock.now());
+    const now = this.#m.clock.now();
+    const cancelled = await this.#m.hooks.cancelDue(job.id, now);
+    return [...cancelled, ...deleteJob(job.id, codeOf(REASONS, 'job_deleted'), now)];
   }
 
   #settle({ run, ended }: Result, step: NextStep): void {
@@ -286,18 +315,26 @@ export class Results {
 
   /** The truth about a `lost` execution: record and counters follow it, and what a success starts has not started yet. */
   async #correct(ended: ExecutionEnded, row: LateRow): Promise<boolean> {
-    const { definitions, launcher, store } = this.#m;
+    const { definitions, launcher, store, live, clock, random } = this.#m;
     const statements = correctionStatements(ended, row.group_id, row.job_id);
-    const succeeds = ended.outcome === 'succeeded' && row.occurrence_outcome === LOST;
+    const run = live.byKey(ended.key);
+    // It waits to be started again: the truth decides whether it still is. A relaunch that has begun goes on.
+    const waiting = run?.phase === 'retrying' ? run : undefined;
+    const step =
+      waiting === undefined ? undefined : afterAttempt(ended, waiting, waiting.job.lifecycle, random.float());
+    if (step?.kind === 'final') statements.push(endOccurrence(row.group_id, step.outcome, step.reason, clock.now()));
+    const succeeds = ended.outcome === 'succeeded' && (row.occurrence_outcome === LOST || step?.kind === 'final');
     const job = succeeds ? await definitions.ofVersion(row.job_id, row.job_version) : undefined;
-    if (job === undefined) return (await store.write(statements)).kind === 'committed';
-    const intents = await this.#dependents(job, row.group_id);
-    const deletion = (await definitions.load([job.id])).has(job.id) ? this.#ephemeral(job) : undefined;
+    const intents = job === undefined ? [] : await this.#dependents(job, row.group_id);
+    const isCurrent = job !== undefined && (await definitions.load([job.id])).has(job.id);
+    const deletion = isCurrent ? await this.#ephemeral(job) : undefined;
     const launch = launcher.prepare(intents, [...statements, ...(deletion ?? [])]);
     const written = await store.write(launch.statements);
     if (written.kind === 'full') return false;
     await launcher.apply(launch, written);
-    if (deletion !== undefined) this.#m.hooks.jobDeleted(job.id, job.name);
+    if (waiting !== undefined && step?.kind === 'final') live.remove(waiting);
+    if (job !== undefined && deletion !== undefined) this.#m.hooks.jobDeleted(job.id, job.name);
+    await this.#promote(new Set([row.job_id]));
     return true;
   }
 

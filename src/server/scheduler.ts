@@ -4,7 +4,7 @@
  * stretch a wait). Overload rule: ticks are worked off in chunks in due order, the loop is given away between chunks, and nothing is
  * dropped; what falls behind by more than the job's grace obeys its misfire policy.
  */
-import { planJob } from '../core/plan.ts';
+import { dueRange, planJob } from '../core/plan.ts';
 import type { CompiledJob } from '../core/compiled-job.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { Heap } from '../lib/heap.ts';
@@ -136,6 +136,32 @@ export class Scheduler {
       if (batch.statements.length > 0 && (await this.#m.launcher.commit(batch)) === 'full') throw diskFull();
       for (const entry of planned.next) this.put(entry.jobId, entry.nextAt, entry.cursorAt);
     }
+  }
+
+  /**
+   * What is due of these jobs by now and was not looked at yet, as rows `cancelled`: for the batch that deletes the jobs, before its other
+   * statements. Callers hold the leader's lock.
+   */
+  async cancelDue(jobIds: readonly number[], now: number): Promise<Statement[]> {
+    const reason = 'job_deleted';
+    const due = jobIds.flatMap((id) => this.#entries.get(id) ?? []).filter((entry) => entry.nextAt <= now);
+    if (due.length === 0) return [];
+    const jobs = await this.#m.definitions.load(due.map((entry) => entry.jobId));
+    return due.flatMap(({ jobId, cursorAt }) => {
+      const job = jobs.get(jobId);
+      const dropped = job?.spec == null ? undefined : dueRange(job.spec, cursorAt, now);
+      if (job === undefined || dropped === undefined) return [];
+      const group = this.#m.identities.next();
+      this.#m.emit({
+        kind: 'occurrence_dropped',
+        job: job.name,
+        group,
+        outcome: 'cancelled',
+        reason,
+        count: dropped.count,
+      });
+      return rangeRow({ ...dropped, outcome: 'cancelled', reason, group, jobId, jobVersion: job.version, now });
+    });
   }
 
   /** The next instant of a job, epoch ms. */
@@ -308,7 +334,7 @@ export class Scheduler {
       for (const range of plan.dropped) {
         const group = this.#m.identities.next();
         this.#m.launcher.endStretch(job.id);
-        statements.push(rangeRow({ ...range, group, jobId: job.id, jobVersion: job.version, now }));
+        statements.push(rangeRow({ ...range, outcome: 'missed', group, jobId: job.id, jobVersion: job.version, now }));
         this.#m.emit({
           kind: 'occurrence_dropped',
           job: job.name,

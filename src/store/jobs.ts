@@ -159,9 +159,16 @@ export function cancelAllWaiting(jobId: number, reason: number, now: number): St
   return { sql: CANCEL_ALL_WAITING, params: [reason, now, jobId] };
 }
 
-const RESET_CURSOR = 'UPDATE job_state SET cursor_at = ?, next_at = ? WHERE job_id = ? AND version = ?';
+const RESET_CURSOR =
+  'UPDATE job_state SET cursor_at = ?, next_at = ?, anchor_at = coalesce(?, anchor_at) WHERE job_id = ? AND version = ?';
 
-/** Sets the cursor by hand, backwards too. */
-export function resetCursor(jobId: number, version: number, cursorAt: number, nextAt: number | null): Statement {
-  return { sql: RESET_CURSOR, params: [cursorAt, nextAt, jobId, version] };
+/** Sets the cursor by hand, backwards too; `anchorAt` null leaves the phase of `@every` as it is. */
+export function resetCursor(
+  jobId: number,
+  version: number,
+  cursorAt: number,
+  nextAt: number | null,
+  anchorAt: number | null = null,
+): Statement {
+  return { sql: RESET_CURSOR, params: [cursorAt, nextAt, anchorAt, jobId, version] };
 }

@@ -260,7 +260,10 @@ export function moveCursor(jobId: number, version: number, cursorAt: number, nex
   return { sql: MOVE_CURSOR, params: [cursorAt, nextAt, jobId, version, cursorAt] };
 }
 
-/** Several consecutive dropped instants as one row. `count` beyond 100,000 is a lower bound (SEMANTICS §1.3). */
+/**
+ * Several consecutive dropped instants as one row: `missed`, or `cancelled` when the job went or was disabled before they were looked at.
+ * `count` beyond 100,000 is a lower bound (SEMANTICS §1.3).
+ */
 export function rangeRow(range: {
   group: number;
   jobId: number;
@@ -268,14 +271,26 @@ export function rangeRow(range: {
   first: number;
   last: number;
   count: number;
+  outcome: Extract<Outcome, 'missed' | 'cancelled'>;
   reason: Reason;
   now: number;
 }): Statement {
-  const { group, first, last, count, reason, now, jobId, jobVersion } = range;
-  const outcome = codeOf(OUTCOMES, 'missed');
+  const { group, first, last, count, outcome, reason, now, jobId, jobVersion } = range;
   const lastAt = count > 1 ? last : null;
   return {
     sql: INSERT_RANGE,
-    params: [group, first, first, outcome, codeOf(REASONS, reason), now, lastAt, count, jobId, jobVersion, first],
+    params: [
+      group,
+      first,
+      first,
+      codeOf(OUTCOMES, outcome),
+      codeOf(REASONS, reason),
+      now,
+      lastAt,
+      count,
+      jobId,
+      jobVersion,
+      first,
+    ],
   };
 }

@@ -1,7 +1,7 @@
 /** The node's API as the chaos suite uses it: one client that survives its node, and the history in the checker's terms. */
 import http from 'node:http';
 import { fnv1a64 } from './evidence.ts';
-import type { HistoryExecution, HistoryRun, LogCheck } from './types.ts';
+import type { HistoryExecution, HistoryRun, LogCheck, ShownJob } from './types.ts';
 
 export interface Reply {
   readonly status: number;
@@ -72,6 +72,15 @@ export class Api {
       cursor = page.cursor;
     } while (cursor !== null);
     return found;
+  }
+
+  async shown(job: string): Promise<ShownJob> {
+    const view = await this.json<{ success_count: number; error_count: number }>(`/v1/jobs/${job}`);
+    const list = await this.json<{ id: string; group: number; attempt: number; success: boolean }[]>(
+      `/v1/jobs/${job}/executions`,
+    );
+    const executions = list.map(({ id, group, attempt, success }) => ({ id, group, attempt, success }));
+    return { successCount: view.success_count, errorCount: view.error_count, executions };
   }
 
   async logOf(group: number, id: string): Promise<LogCheck> {

@@ -3,7 +3,7 @@ import type { Report } from './checker.ts';
 import type { Facts } from './facts.ts';
 import { dueInstants } from './instants.ts';
 import { firstOutside } from './stretches.ts';
-import type { ChaosJob, CreatedJob, HistoryRun } from './types.ts';
+import type { ChaosJob, CreatedJob, HistoryRun, Stretch } from './types.ts';
 
 export interface ScheduleCounts {
   readonly dueInstants: number;
@@ -100,9 +100,16 @@ function checkMissed({ clock, outages }: Facts, job: ChaosJob, run: HistoryRun, 
     return report.add('missed', job.name, `${words}, which nothing here can cause`);
   const newest = run.lastScheduledAt ?? run.scheduledAt;
   const reached = clock.firstReached(newest);
-  const planned = firstOutside(outages, reached) + PLAN_MS;
+  const planned = plannedBy(outages, reached);
   if (clock.latest(reached, planned) - newest > job.misfire.graceMs) return;
   report.add('missed', job.name, `${words}, but no fault made it later than its grace of ${job.misfire.graceMs} ms`);
+}
+
+/** When somebody must have looked: so long after the outages that no new one came in between. */
+function plannedBy(outages: readonly Stretch[], reached: number): number {
+  let able = firstOutside(outages, reached);
+  for (const { from, to } of outages) if (from > able && from <= able + PLAN_MS) able = to;
+  return able + PLAN_MS;
 }
 
 /** Skipped for another run of the job: there must have been one. By the node's own times, so not across a step back. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { check } from './checker.ts';
 import { fnv1a64, parseEvidence } from './evidence.ts';
-import { addAttempt, forge, type Forged, observe, pick, T0 } from './forged.ts';
+import { addAttempt, forge, type Forged, observe, pick, shownOf, T0 } from './forged.ts';
 import { dueInstants } from './instants.ts';
 import type { ChaosJob, FindingKind } from './types.ts';
 
@@ -155,6 +155,15 @@ const PLANTS: readonly Plant[] = [
     const { run, execution } = pick(world, 3);
     world.evidence.delete(execution.id);
     Object.assign(run, { outcome: 'skipped', reason: 'overlap', executions: [] });
+  } },
+  { what: 'a result counted twice', kind: 'wrong', plant: (world) => {
+    const [shown] = [...shownOf(world)].map(([, job]) => job);
+    if (shown !== undefined) world.shown = new Map([['one', { ...shown, successCount: shown.successCount + 1 }]]);
+  } },
+  { what: 'a failure listed as a success', kind: 'wrong', plant: (world) => {
+    const [shown] = [...shownOf(world)].map(([, job]) => job);
+    const executions = shown?.executions.map((one, n) => (n === 3 ? { ...one, success: false } : one)) ?? [];
+    if (shown !== undefined) world.shown = new Map([['one', { ...shown, executions }]]);
   } },
   { what: 'a skip with nothing in the way', kind: 'wrong', job: { concurrency: 'forbid' }, plant: (world) => {
     const { run, execution } = pick(world, 3);

@@ -14,6 +14,7 @@ export function check(observed: Observed): Verdict {
   const schedules = checkSchedules(facts, report);
   const executions = checkExecutions(facts, report);
   checkAcknowledged(facts, report);
+  checkShown(facts, report);
   for (const run of observed.unfinishedAfterFaults) {
     report.add(
       'unfinished',
@@ -41,6 +42,36 @@ export class Report {
 
   add(kind: FindingKind, job: string, text: string): void {
     this.findings.push({ kind, job, text });
+  }
+}
+
+/** Counted once each, and shown as they are: a result that was delivered twice must not show. */
+function checkShown({ observed, runsByJob, executions }: Facts, report: Report): void {
+  for (const [name, job] of observed.shown) {
+    const finished = (runsByJob.get(name) ?? [])
+      .flatMap((run) => run.executions)
+      .filter((one) => one.state === 'finished');
+    const succeeded = finished.filter((one) => one.outcome === 'succeeded').length;
+    const counted = [job.successCount, job.errorCount];
+    const real = [succeeded, finished.length - succeeded];
+    if (counted[0] !== real[0] || counted[1] !== real[1]) {
+      report.add(
+        'wrong',
+        name,
+        `counts ${counted.join(' successes and ')} errors, on record are ${real.join(' and ')}`,
+      );
+    }
+    for (const { id, group, attempt, success } of job.executions) {
+      const one = executions.get(id);
+      const same = one?.run.group === group && one.execution.attempt === attempt;
+      if (!same || (one.execution.outcome === 'succeeded') !== success) {
+        report.add(
+          'wrong',
+          name,
+          `${id} is listed with group ${group}, attempt ${attempt}, success ${success}; on record ${one?.execution.outcome}`,
+        );
+      }
+    }
   }
 }
 

@@ -12,6 +12,7 @@ export interface FaultOptions {
   readonly kinds: readonly FaultKind[];
 }
 
+const STOP_MS_MIN = 300;
 const DISK_MS = { min: 2_000, max: 12_000 } as const;
 /** While the disk is full, what is freed is taken again this often. */
 const REFILL_MS = 150;
@@ -46,7 +47,7 @@ export class Faults {
   /** Injects until `endAt` (performance.now). */
   async run(endAt: number): Promise<void> {
     while (performance.now() < endAt) {
-      this.inject(this.#next());
+      this.#injectNext();
       const gap = this.#options.gapMs * (0.2 + 1.6 * this.#random.float());
       await new Promise((done) => setTimeout(done, Math.min(gap, Math.max(0, endAt - performance.now()))));
     }
@@ -61,15 +62,16 @@ export class Faults {
     this.#tree.continueRunners();
   }
 
-  inject(kind: FaultKind): void {
+  /** false: there is nothing now that this could be done to. */
+  inject(kind: FaultKind): boolean {
     const tree = this.#tree;
     switch (kind) {
       case 'kill-node':
-        tree.note(kind, `pid ${tree.nodePid}`);
-        return tree.killNode();
       case 'term-node':
+        if (tree.nodePid === null) return false;
         tree.note(kind, `pid ${tree.nodePid}`);
-        return tree.killNode('SIGTERM');
+        tree.killNode(kind === 'kill-node' ? 'SIGKILL' : 'SIGTERM');
+        return true;
       case 'kill-runner':
         return this.#killRunner();
       case 'kill-all':
@@ -87,6 +89,17 @@ export class Faults {
       case 'kill-job':
         return this.#killJob();
     }
+  }
+
+  /** The next kind that can be done; those that cannot now stay in the bag for later. */
+  #injectNext(): void {
+    const skipped: FaultKind[] = [];
+    for (let tries = 0; tries < this.#options.kinds.length; tries++) {
+      const kind = this.#next();
+      if (this.inject(kind)) break;
+      skipped.push(kind);
+    }
+    this.#bag.unshift(...skipped);
   }
 
   #next(): FaultKind {
@@ -113,15 +126,18 @@ export class Faults {
     this.#timers.add(timer);
   }
 
-  #killRunner(): void {
+  #killRunner(): boolean {
     const runners = this.#tree.runners();
     const one = runners[Math.floor(this.#random.float() * runners.length)];
-    this.#tree.note('kill-runner', one === undefined ? 'none lives' : `pid ${one.pid} of ${runners.length}`);
-    if (one !== undefined) this.#tree.killRunner(one.pid);
+    if (one === undefined) return false;
+    this.#tree.note('kill-runner', `pid ${one.pid} of ${runners.length}`);
+    this.#tree.killRunner(one.pid);
+    return true;
   }
 
-  #killAll(kind: 'kill-all' | 'power-cut'): void {
+  #killAll(kind: 'kill-all' | 'power-cut'): boolean {
     const runners = this.#tree.runners();
+    if (this.#tree.nodePid === null || runners.length === 0) return false;
     const jobs = kind === 'power-cut' ? this.#tree.jobs() : [];
     this.#tree.note(kind, `node ${this.#tree.nodePid}, ${runners.length} runners, ${jobs.length} jobs`);
     // The jobs last: nobody may be left to see them end.
@@ -129,30 +145,36 @@ export class Faults {
     for (const { pid } of runners) this.#tree.killRunner(pid);
     for (const { pid } of jobs) this.#tree.killJob(pid);
     if (kind === 'power-cut') for (const { pid } of this.#tree.jobs()) this.#tree.killJob(pid);
+    return true;
   }
 
-  #stopNode(): void {
-    const ms = this.#between(300, this.#options.stopMaxMs);
+  #stopNode(): boolean {
+    const ms = this.#between(STOP_MS_MIN, this.#options.stopMaxMs);
+    if (!this.#tree.stopNode()) return false;
     this.#tree.note('stop-node', `${Math.round(ms)} ms`);
-    if (this.#tree.stopNode()) this.#later(ms, () => this.#tree.continueNode());
+    this.#later(ms, () => this.#tree.continueNode());
+    return true;
   }
 
-  #stopRunner(): void {
-    const ms = this.#between(300, this.#options.stopMaxMs);
+  #stopRunner(): boolean {
+    const ms = this.#between(STOP_MS_MIN, this.#options.stopMaxMs);
     const runners = this.#tree.runners();
+    if (runners.length === 0) return false;
     this.#tree.note('stop-runner', `${Math.round(ms)} ms, ${runners.length} runners`);
     for (const { pid } of runners) this.#tree.stopRunner(pid);
     this.#later(ms, () => this.#tree.continueRunners());
+    return true;
   }
 
-  #fillDisk(): void {
+  #fillDisk(): boolean {
     const ms = this.#between(DISK_MS.min, DISK_MS.max);
+    if (this.#filling !== null) return false;
     this.#tree.note('disk-full', `${Math.round(ms)} ms`);
-    if (this.#filling !== null) return;
     this.#tree.diskFull(true);
     this.#disk.fill();
     this.#filling = setInterval(() => this.#disk.fill(), REFILL_MS);
     this.#later(ms, () => this.#release());
+    return true;
   }
 
   #release(): void {
@@ -163,19 +185,22 @@ export class Faults {
     this.#tree.diskFull(false);
   }
 
-  #step(kind: 'clock-forward' | 'clock-back'): void {
+  #step(kind: 'clock-forward' | 'clock-back'): boolean {
     const ms =
       kind === 'clock-forward'
         ? this.#between(FORWARD_MS.min, FORWARD_MS.max)
         : -this.#between(BACK_MS.min, BACK_MS.max);
     this.#tree.note(kind, `${Math.round(ms)} ms`);
     this.#tree.setClock(Math.round(this.#tree.offsetMs + ms));
+    return true;
   }
 
-  #killJob(): void {
+  #killJob(): boolean {
     const jobs = this.#tree.jobs();
     const one = jobs[Math.floor(this.#random.float() * jobs.length)];
-    this.#tree.note('kill-job', one === undefined ? 'none runs' : `pid ${one.pid}`);
-    if (one !== undefined) this.#tree.killJob(one.pid);
+    if (one === undefined) return false;
+    this.#tree.note('kill-job', `pid ${one.pid}`);
+    this.#tree.killJob(one.pid);
+    return true;
   }
 }

@@ -1,5 +1,5 @@
 /** A small run in which everything is as it should be, for planting faults in: one place to change, everything else stays true. */
-import type { ChaosJob, Evidence, FaultLog, HistoryExecution, HistoryRun, Observed } from './types.ts';
+import type { ChaosJob, Evidence, FaultLog, HistoryExecution, HistoryRun, Observed, ShownJob } from './types.ts';
 
 export const T0 = Date.UTC(2026, 10, 22, 17, 0, 0);
 const INSTANTS = 10;
@@ -21,6 +21,8 @@ export interface Forged {
   storedJobs: Map<string, number>;
   logs: Map<string, { id: string; bytes: number; hash: string }>;
   unfinishedAfterFaults: MutableRun[];
+  /** Replaces what follows from the history. */
+  shown: Map<string, ShownJob> | null;
 }
 
 /** One job due every second, ten times, each run 200 ms long with 10 bytes of output; a child after each of them when asked for. */
@@ -35,6 +37,7 @@ export function forge(options: Partial<ChaosJob> = {}, withChild = false): Forge
     storedJobs: new Map(),
     logs: new Map(),
     unfinishedAfterFaults: [],
+    shown: null,
   };
   addJob(world, forgedJob({ name: 'one', ...options }));
   if (withChild) addJob(world, forgedJob({ name: 'child', parent: 'one', schedule: { kind: 'none' } }));
@@ -56,11 +59,31 @@ export function observe(world: Forged): Observed {
     acknowledged: { runs: world.acknowledgedRuns, jobs: world.acknowledgedJobs },
     storedJobs,
     logs,
+    shown: world.shown ?? shownOf(world),
     judgedToNode,
     disabledAt: judgedToNode + 10_000,
     calm: { from: T0 + 8_500, to: judgedToNode },
     unfinishedAfterFaults,
   };
+}
+
+/** What the API would show of this history. */
+export function shownOf({ jobs, history }: Forged): Map<string, ShownJob> {
+  return new Map(
+    jobs.map(({ job }) => {
+      const executions = history
+        .filter((run) => run.job === job.name)
+        .flatMap((run) => run.executions.map((one) => ({ ...one, group: run.group })));
+      const listed = executions.map(({ id, group, attempt, outcome }) => ({
+        id,
+        group,
+        attempt,
+        success: outcome === 'succeeded',
+      }));
+      const successCount = listed.filter(({ success }) => success).length;
+      return [job.name, { successCount, errorCount: listed.length - successCount, executions: listed }];
+    }),
+  );
 }
 
 /** The nth run of a job, from 0, with its parts. */

@@ -23,6 +23,11 @@ export function executionIdOf(pid: number): string {
   return /(?:^|\0)BELFRY_EXECUTION_ID=([^\0]*)/.exec(read(`/proc/${pid}/environ`))?.[1] ?? '';
 }
 
+/** 0: it has ended. */
+export function parentOf(pid: number): number {
+  return Number(/^PPid:\t(\d+)$/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
+}
+
 /** false: it has ended meanwhile. */
 export function send(pid: number, signal: NodeJS.Signals): boolean {
   try {

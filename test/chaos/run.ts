@@ -13,7 +13,17 @@ import { readEvidence } from './evidence.ts';
 import { Faults, possibleKinds } from './faults.ts';
 import { preciseNow, Target } from './target.ts';
 import { Tree } from './tree.ts';
-import type { CreatedJob, Evidence, FaultKind, HistoryRun, LogCheck, Observed, Stretch, Verdict } from './types.ts';
+import type {
+  CreatedJob,
+  Evidence,
+  FaultKind,
+  HistoryRun,
+  LogCheck,
+  Observed,
+  ShownJob,
+  Stretch,
+  Verdict,
+} from './types.ts';
 import { isManual, makeWorkload } from './workload.ts';
 
 export interface RunOptions {
@@ -46,6 +56,8 @@ const LOG_READERS = 6;
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Within this after the last fault everything is final and on time again. */
 const SETTLE_MS = 60_000;
+/** For the last launches of the calm to show. */
+const LAUNCHED_MS = 2_000;
 /** Longer than any run of the workload can take. */
 const FINAL_MS = 60_000;
 
@@ -66,6 +78,14 @@ export async function runChaos(options: RunOptions, say: (line: string) => void)
     for (const signal of SIGNALS) process.off(signal, onSignal);
     await clear();
   }
+}
+
+/** What was seen after the last fault. */
+interface After {
+  readonly unfinished: readonly HistoryRun[];
+  readonly settledMs: number;
+  readonly calm: Stretch;
+  readonly judgedToNode: number;
 }
 
 class ChaosRun {
@@ -91,71 +111,65 @@ class ChaosRun {
   }
 
   async go(): Promise<RunResult> {
-    const { seed, minutes, gapMs, stopMaxMs, calmMs } = this.#options;
+    const { seed, keep } = this.#options;
     const faketime = findFaketime();
     const port = await freePort();
-    const tree = new Tree({
-      directory: this.#directory,
-      dataDir: join(this.#disk.path, 'data'),
-      port,
-      evidenceFile: this.#evidenceFile,
-      faketime,
-    });
+    const { path } = this.#disk;
+    const places = { directory: this.#directory, dataDir: join(path, 'data'), evidenceFile: this.#evidenceFile };
+    const tree = new Tree({ ...places, port, faketime });
     const api = new Api(port);
     this.#tree = tree;
     this.#api = api;
     const possible = possibleKinds(this.#disk, faketime);
     this.#say(`directory ${this.#directory}, ${this.#disk.kind} disk, faults: ${possible.join(' ')}`);
     const jobs = await this.#createJobs(tree, api, seed);
-    const client = new Client(
-      jobs.filter(({ job }) => isManual(job)).map(({ job }) => job.name),
-      { api, random: seededRandom(seed + 1) },
-    );
+    const hands = jobs.filter(({ job }) => isManual(job)).map(({ job }) => job.name);
+    const client = new Client(hands, { api, random: seededRandom(seed + 1) });
     const working = client.work(CLIENT_EVERY_MS);
-    const began = performance.now();
-    this.#progress = setInterval(() => this.#sayProgress(tree, began), PROGRESS_MS);
-    const faults = new Faults(
-      { gapMs, stopMaxMs, kinds: this.#options.only ?? possible },
-      { tree, disk: this.#disk, random: seededRandom(seed + 2) },
-    );
-    this.#faults = faults;
-    await faults.run(began + minutes * 60_000);
-    faults.heal();
-    const healedAt = preciseNow();
-    const startsPerSecond = this.#starts() / ((performance.now() - began) / 1000);
-    this.#say('faults are over');
-    const unfinishedAfterFaults = await this.#settle(tree, api, healedAt);
-    const settledMs = preciseNow() - healedAt;
-    this.#say(`everything due before the last fault is final ${(settledMs / 1000).toFixed(1)} s after it`);
-    const calm: Stretch = { from: preciseNow(), to: preciseNow() + calmMs };
-    await sleep(calmMs + 2_000);
+    const startsPerSecond = await this.#storm(tree, possible);
+    const after = await this.#calm(tree, api);
     client.stop();
     await working;
-    const judgedToNode = calm.to + tree.offsetMs;
     const disabledAt = preciseNow();
     for (const { job } of jobs) await api.insist('POST', `/v1/jobs/${job.name}/toggle`);
-    const observed = await this.#observe({
-      jobs,
-      tree,
-      api,
-      client,
-      judgedToNode,
-      disabledAt,
-      calm,
-      unfinishedAfterFaults,
-    });
-    clearInterval(this.#progress);
-    if (this.#options.keep) this.#save(observed);
+    const observed = await this.#observe({ jobs, tree, api, client, disabledAt, after });
+    if (keep) this.#save(observed);
     return {
       verdict: check(observed),
       faults: tree.faultsByKind(),
       possible,
       startsPerSecond,
-      settledMs,
+      settledMs: after.settledMs,
       acknowledged: { runs: client.acknowledged.runs.size, jobs: client.acknowledged.jobs.size },
       nodeStarts: tree.starts,
       directory: this.#directory,
     };
+  }
+
+  /** Faults for as long as was asked; answers the starts per second meanwhile. */
+  async #storm(tree: Tree, possible: readonly FaultKind[]): Promise<number> {
+    const { seed, minutes, gapMs, stopMaxMs, only } = this.#options;
+    const began = performance.now();
+    this.#progress = setInterval(() => this.#sayProgress(tree, began), PROGRESS_MS);
+    const modules = { tree, disk: this.#disk, random: seededRandom(seed + 2) };
+    const faults = new Faults({ gapMs, stopMaxMs, kinds: only ?? possible }, modules);
+    this.#faults = faults;
+    await faults.run(began + minutes * 60_000);
+    faults.heal();
+    clearInterval(this.#progress);
+    this.#sayProgress(tree, began);
+    return this.#starts() / ((performance.now() - began) / 1000);
+  }
+
+  /** Waits for everything to be final, then watches launches that must be on time. */
+  async #calm(tree: Tree, api: Api): Promise<After> {
+    const healedAt = preciseNow();
+    const unfinished = await this.#settle(tree, api, healedAt);
+    const settledMs = preciseNow() - healedAt;
+    this.#say(`all that was due before the last fault is final ${(settledMs / 1000).toFixed(1)} s after it`);
+    const calm = { from: preciseNow(), to: preciseNow() + this.#options.calmMs };
+    await sleep(this.#options.calmMs + LAUNCHED_MS);
+    return { unfinished, settledMs, calm, judgedToNode: calm.to + tree.offsetMs };
   }
 
   async close(): Promise<void> {
@@ -207,45 +221,24 @@ class ChaosRun {
     tree: Tree;
     api: Api;
     client: Client;
-    judgedToNode: number;
     disabledAt: number;
-    calm: Stretch;
-    unfinishedAfterFaults: readonly HistoryRun[];
+    after: After;
   }): Promise<Observed> {
-    const { jobs, tree, api, client } = known;
+    const { jobs, tree, api, client, disabledAt, after } = known;
+    const { acknowledged } = client;
     const deadline = performance.now() + FINAL_MS;
-    let history = await this.#historyOf(jobs, api);
-    while (history.some((run) => run.phase !== 'final') && performance.now() < deadline) {
-      await sleep(1_000);
-      history = await this.#historyOf(jobs, api);
-    }
+    while ((await api.unfinished()).length > 0 && performance.now() < deadline) await sleep(500);
+    const history = await this.#historyOf(jobs, api);
     const evidence = readEvidence(this.#evidenceFile);
     for (const [id, one] of this.#target.evidence) evidence.set(id, one);
     this.#say(`comparing ${evidence.size} executions and their logs`);
     const logs = await this.#readLogs(history, evidence, api);
-    const storedJobs = new Map<string, number>();
-    for (const name of client.acknowledged.jobs.keys()) {
-      const { status, body } = await api.insist('GET', `/v1/jobs/${name}`);
-      if (status === 200)
-        storedJobs.set(
-          name,
-          Number((JSON.parse(body.toString('utf8')) as { metadata: { counter: string } }).metadata.counter),
-        );
-    }
-    const { judgedToNode, disabledAt, calm, unfinishedAfterFaults } = known;
-    return {
-      jobs,
-      evidence,
-      history,
-      log: tree.log(),
-      acknowledged: client.acknowledged,
-      storedJobs,
-      logs,
-      judgedToNode,
-      disabledAt,
-      calm,
-      unfinishedAfterFaults,
-    };
+    const storedJobs = await readCounters([...acknowledged.jobs.keys()], api);
+    const shown = new Map<string, ShownJob>();
+    for (const { job } of jobs) shown.set(job.name, await api.shown(job.name));
+    const { judgedToNode, calm, unfinished: unfinishedAfterFaults } = after;
+    const told = { jobs, evidence, history, log: tree.log(), acknowledged, storedJobs, logs, shown };
+    return { ...told, judgedToNode, disabledAt, calm, unfinishedAfterFaults };
   }
 
   async #readLogs(
@@ -286,6 +279,18 @@ class ChaosRun {
       value instanceof Map ? { map: [...(value as Map<unknown, unknown>)] } : value;
     writeFileSync(join(this.#directory, 'observed.json'), JSON.stringify(observed, plain));
   }
+}
+
+/** What the jobs the client wrote have as their counter now. */
+async function readCounters(names: readonly string[], api: Api): Promise<Map<string, number>> {
+  const stored = new Map<string, number>();
+  for (const name of names) {
+    const { status, body } = await api.insist('GET', `/v1/jobs/${name}`);
+    if (status !== 200) continue;
+    const { metadata } = JSON.parse(body.toString('utf8')) as { metadata: { counter: string } };
+    stored.set(name, Number(metadata.counter));
+  }
+  return stored;
 }
 
 function compileJob(directory: string): string {

@@ -55,8 +55,12 @@ export class Target {
     const random = seededRandom(Number(id.replace(/\D/g, '').slice(-12)) % 2 ** 32);
     const durationMs = number('min') + random.float() ** 2 * (number('max') - number('min'));
     const code = random.float() * 1000 < number('fail') ? 500 : 200;
+    // Never empty: an empty answer is whole with its head, long before we say that it is.
     const body = Buffer.from(
-      Array.from({ length: Math.floor(random.float() * number('bytes')) }, (_, i) => 97 + ((i * 7 + id.length) % 26)),
+      Array.from(
+        { length: 1 + Math.floor(random.float() * number('bytes')) },
+        (_, i) => 97 + ((i * 7 + id.length) % 26),
+      ),
     );
     let sent = false;
     response.writeHead(code, { 'content-type': 'text/plain', 'content-length': String(body.length) });

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { executionIdOf, findProcesses, type FoundProcess, send } from './processes.ts';
+import { executionIdOf, findProcesses, type FoundProcess, parentOf, send } from './processes.ts';
 import { StretchLog } from './stretches.ts';
 import { preciseNow } from './target.ts';
 import type { ClockSegment, Fault, FaultKind, FaultLog } from './types.ts';
@@ -96,7 +96,10 @@ export class Tree {
   }
 
   runners(): FoundProcess[] {
-    return findProcesses(RUNNER_MAIN, this.#options.dataDir);
+    const found = findProcesses(RUNNER_MAIN, this.#options.dataDir);
+    const pids = new Set(found.map(({ pid }) => pid));
+    // A job between its fork and its exec still looks like the runner it comes from.
+    return found.filter(({ pid }) => !pids.has(parentOf(pid)));
   }
 
   jobs(): FoundProcess[] {

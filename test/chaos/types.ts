@@ -138,12 +138,26 @@ export interface LogCheck {
   readonly hash: string;
 }
 
+/** A job and its newest executions as Dkron's clients see them. */
+export interface ShownJob {
+  readonly successCount: number;
+  readonly errorCount: number;
+  readonly executions: readonly {
+    readonly id: string;
+    readonly group: number;
+    readonly attempt: number;
+    readonly success: boolean;
+  }[];
+}
+
 /** Everything the checker knows. */
 export interface Observed {
   readonly jobs: readonly CreatedJob[];
   readonly evidence: ReadonlyMap<string, Evidence>;
   readonly history: readonly HistoryRun[];
   readonly log: FaultLog;
+  /** As GET /v1/jobs/:job and its executions tell; read when everything was final. */
+  readonly shown: ReadonlyMap<string, ShownJob>;
   readonly acknowledged: Acknowledged;
   /** Counter found in the metadata of the acknowledged jobs at the end; absent: no such job. */
   readonly storedJobs: ReadonlyMap<string, number>;

@@ -66,7 +66,14 @@ export async function* readTrace(path: string): AsyncGenerator<Call> {
 
 function returned(pid: number, name: string, text: string): Call {
   const [, args = text, result = '?'] = RESULT.exec(text) ?? [];
-  return { moment: 'returned', pid, name, target: targetOf(args), args, result: result === '?' ? null : Number(result) };
+  return {
+    moment: 'returned',
+    pid,
+    name,
+    target: targetOf(args),
+    args,
+    result: result === '?' ? null : Number(result),
+  };
 }
 
 function targetOf(args: string): string {

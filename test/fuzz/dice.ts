@@ -3,10 +3,94 @@ import { type Random, seededRandom } from '../../src/lib/random.ts';
 
 /** Pieces that break parsers: limits of numbers, quotes, separators, control and multi-byte characters, prototype names. */
 const NASTY = [
-  '', ' ', '\t', '\n', '\r\n', '\0', '\u001b[31m', '"', "'", '\\', '\\u', '`', '$(id)', '${x}', '%00', '%', '&', '|', ';', '<', '>', '(', ')', '[', ']', '{', '}',
-  '-', '--', '-1', '0', '-0', '00', '1e999', '1e-999', '0x10', '9007199254740993', '9223372036854775808', '99999999999999999999', 'NaN', 'Infinity', '-Infinity',
-  'null', 'undefined', 'true', '__proto__', 'constructor', 'toString', '../..', '/etc/passwd', '..', '.', 'é', 'ß', 'İ', 'ﬀ', '中', '😀', '\ud800', '\udc00',
-  '\u202e', '\ufeff', '\u2028', ',', ',,', '*', '**', '*/0', '/', '//', '?', '#', 'L', 'W', 'LW', 'H', '~', '@', '@every', '@at', 'TZ=', 'CRON_TZ=', '+', '=', '==', ':', '::', '%s%n',
+  '',
+  ' ',
+  '\t',
+  '\n',
+  '\r\n',
+  '\0',
+  '\u001b[31m',
+  '"',
+  "'",
+  '\\',
+  '\\u',
+  '`',
+  '$(id)',
+  '${x}',
+  '%00',
+  '%',
+  '&',
+  '|',
+  ';',
+  '<',
+  '>',
+  '(',
+  ')',
+  '[',
+  ']',
+  '{',
+  '}',
+  '-',
+  '--',
+  '-1',
+  '0',
+  '-0',
+  '00',
+  '1e999',
+  '1e-999',
+  '0x10',
+  '9007199254740993',
+  '9223372036854775808',
+  '99999999999999999999',
+  'NaN',
+  'Infinity',
+  '-Infinity',
+  'null',
+  'undefined',
+  'true',
+  '__proto__',
+  'constructor',
+  'toString',
+  '../..',
+  '/etc/passwd',
+  '..',
+  '.',
+  'é',
+  'ß',
+  'İ',
+  'ﬀ',
+  '中',
+  '😀',
+  '\ud800',
+  '\udc00',
+  '\u202e',
+  '\ufeff',
+  '\u2028',
+  ',',
+  ',,',
+  '*',
+  '**',
+  '*/0',
+  '/',
+  '//',
+  '?',
+  '#',
+  'L',
+  'W',
+  'LW',
+  'H',
+  '~',
+  '@',
+  '@every',
+  '@at',
+  'TZ=',
+  'CRON_TZ=',
+  '+',
+  '=',
+  '==',
+  ':',
+  '::',
+  '%s%n',
 ];
 
 export class Dice {
@@ -41,7 +125,10 @@ export class Dice {
   noise(lengthMax: number): string {
     const length = this.size(lengthMax);
     let text = '';
-    while (text.length < length) text += this.chance(0.2) ? this.pick(NASTY) || ' ' : String.fromCharCode(this.int(this.chance(0.8) ? 128 : 65_536));
+    while (text.length < length)
+      text += this.chance(0.2)
+        ? this.pick(NASTY) || ' '
+        : String.fromCharCode(this.int(this.chance(0.8) ? 128 : 65_536));
     return text;
   }
 
@@ -52,7 +139,8 @@ export class Dice {
   /** A text with some places changed; often left as it is. */
   mangle(text: string): string {
     let result = text;
-    for (let times = this.chance(0.35) ? 0 : this.between(1, 4); times > 0; times -= 1) result = this.#mangleOnce(result);
+    for (let times = this.chance(0.35) ? 0 : this.between(1, 4); times > 0; times -= 1)
+      result = this.#mangleOnce(result);
     return result;
   }
 
@@ -88,7 +176,8 @@ export class Dice {
       if (kind === 0 && at < result.length) result[at] = this.int(256);
       else if (kind === 1) result = result.subarray(0, at);
       else if (kind === 2) result = Buffer.concat([result.subarray(0, at), this.bytes(20), result.subarray(at)]);
-      else result = Buffer.concat([result.subarray(0, at), result.subarray(Math.min(result.length, at + this.size(40)))]);
+      else
+        result = Buffer.concat([result.subarray(0, at), result.subarray(Math.min(result.length, at + this.size(40)))]);
     }
     return result;
   }
@@ -107,10 +196,13 @@ export class Dice {
   /** A value of the same shape with some of its leaves replaced, dropped or added. */
   mangleJson(value: unknown, share = 0.12): unknown {
     if (this.chance(share)) return this.chance(0.5) && typeof value === 'string' ? this.mangle(value) : this.json();
-    if (Array.isArray(value)) return value.filter(() => !this.chance(share / 3)).map((one) => this.mangleJson(one, share));
+    if (Array.isArray(value))
+      return value.filter(() => !this.chance(share / 3)).map((one) => this.mangleJson(one, share));
     if (typeof value !== 'object' || value === null) return value;
     const entries = Object.entries(value).filter(() => !this.chance(share / 3));
-    const changed = entries.map(([key, one]) => [this.chance(share / 6) ? this.mangle(key) : key, this.mangleJson(one, share)] as const);
+    const changed = entries.map(
+      ([key, one]) => [this.chance(share / 6) ? this.mangle(key) : key, this.mangleJson(one, share)] as const,
+    );
     if (this.chance(share / 2)) changed.push([this.pick(NASTY), this.json()]);
     return Object.fromEntries(changed);
   }

@@ -115,7 +115,9 @@ function say({ counts, faults, slowestMs }: FuzzReport, seed: number): boolean {
   let inputs = 0;
   for (const [name, count] of counts) {
     inputs += count;
-    console.log(`${failed.has(name) ? 'FAILED' : 'ok    '} ${name}: ${count} inputs, slowest ${slowestMs.get(name)?.toFixed(1) ?? '-'} ms`);
+    console.log(
+      `${failed.has(name) ? 'FAILED' : 'ok    '} ${name}: ${count} inputs, slowest ${slowestMs.get(name)?.toFixed(1) ?? '-'} ms`,
+    );
   }
   console.log(`${inputs} inputs with seed ${seed}`);
   console.log(`${counts.size - failed.size} passed, ${failed.size} failed`);

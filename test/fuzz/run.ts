@@ -7,7 +7,13 @@ import { jobTargets } from './targets/jobs.ts';
 import { networkTargets } from './targets/network.ts';
 import { scheduleTargets } from './targets/schedules.ts';
 
-export const TARGETS: readonly Target[] = [...scheduleTargets, ...jobTargets, ...configTargets, ...diskTargets, ...networkTargets];
+export const TARGETS: readonly Target[] = [
+  ...scheduleTargets,
+  ...jobTargets,
+  ...configTargets,
+  ...diskTargets,
+  ...networkTargets,
+];
 
 export interface FuzzFault {
   readonly target: string;
@@ -41,7 +47,8 @@ const SLOW_TRIES = 3;
 export async function fuzz(options: FuzzOptions, targets: readonly Target[] = TARGETS): Promise<FuzzReport> {
   const chosen = targets.filter(({ name }) => options.only === undefined || name === options.only);
   const wheel = chosen.flatMap((target) => Array.from({ length: target.weight }, () => target));
-  if (wheel.length === 0) throw new Error(`no target "${options.only}"; there are: ${targets.map(({ name }) => name).join(', ')}`);
+  if (wheel.length === 0)
+    throw new Error(`no target "${options.only}"; there are: ${targets.map(({ name }) => name).join(', ')}`);
   const counts = new Map<string, number>(chosen.map(({ name }) => [name, 0]));
   const slowestMs = new Map<string, number>();
   const faults: FuzzFault[] = [];
@@ -58,7 +65,8 @@ export async function fuzz(options: FuzzOptions, targets: readonly Target[] = TA
     slowestMs.set(target.name, Math.max(slowestMs.get(target.name) ?? 0, tookMs));
     if (message === null) continue;
     faults.push({ target: target.name, inputSeed, message });
-    if (faults.filter(({ target: name }) => name === target.name).length >= FAULTS_PER_TARGET_MAX) given.add(target.name);
+    if (faults.filter(({ target: name }) => name === target.name).length >= FAULTS_PER_TARGET_MAX)
+      given.add(target.name);
   }
   return { counts, faults, slowestMs };
 }
@@ -72,7 +80,12 @@ export async function tryInput(target: Target, inputSeed: number): Promise<{ mes
       const running = target.run(new Dice(inputSeed));
       if (running !== undefined) await running;
     } catch (error) {
-      const text = error instanceof Fault ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+      const text =
+        error instanceof Fault
+          ? error.message
+          : error instanceof Error
+            ? (error.stack ?? error.message)
+            : String(error);
       return { message: text, tookMs: performance.now() - began };
     }
     bestMs = Math.min(bestMs, performance.now() - began);

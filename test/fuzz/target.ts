@@ -17,7 +17,8 @@ export interface Target {
 export class Fault extends Error {}
 
 export function must(condition: boolean, what: string, ...seen: unknown[]): asserts condition {
-  if (!condition) throw new Fault(`${what}${seen.length === 0 ? '' : `: ${seen.map((one) => shown(one)).join(' | ')}`}`);
+  if (!condition)
+    throw new Fault(`${what}${seen.length === 0 ? '' : `: ${seen.map((one) => shown(one)).join(' | ')}`}`);
 }
 
 /** Says which input it was when the program lets an exception out. */
@@ -38,11 +39,17 @@ export async function withInputAsync<T>(input: unknown, run: () => Promise<T>): 
 }
 
 function fault(input: unknown, error: unknown): Fault {
-  const what = error instanceof Fault ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const what =
+    error instanceof Fault ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new Fault(`${what}\n  input: ${shown(input)}`);
 }
 
 export function shown(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : Buffer.isBuffer(value) ? `base64 ${value.toString('base64')}` : (JSON.stringify(value) ?? String(value));
+  const text =
+    typeof value === 'string'
+      ? JSON.stringify(value)
+      : Buffer.isBuffer(value)
+        ? `base64 ${value.toString('base64')}`
+        : (JSON.stringify(value) ?? String(value));
   return text.length > 2_000 ? `${text.slice(0, 2_000)}… (${text.length} characters)` : text;
 }

@@ -15,7 +15,9 @@ const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 
 /** There may be several, and any of them may get the next run. */
 function runnersOf(node: TestNode): number[] {
-  const found = processesNaming(node.dataDir).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('runner/main'));
+  const found = processesNaming(node.dataDir).filter((pid) =>
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('runner/main'),
+  );
   expect(found.length).toBeGreaterThan(0);
   return found;
 }
@@ -23,8 +25,8 @@ function runnersOf(node: TestNode): number[] {
 /** Sets a soft limit of living processes. */
 function limit(pids: readonly number[], name: string, value: number, under: readonly string[] = []): void {
   for (const pid of pids) {
-    const [program = 'prlimit', ...words] = [...under, 'prlimit', '--pid', String(pid), `--${name}=${value}:`];
-    const { status, stderr } = spawnSync(program, words);
+    const words = [...under, 'prlimit', '--pid', String(pid), `--${name}=${value}:`];
+    const { status, stderr } = spawnSync('env', words);
     expect(status, stderr.toString()).toBe(0);
   }
 }
@@ -32,10 +34,14 @@ function limit(pids: readonly number[], name: string, value: number, under: read
 skipUnless(hasPrlimit, 'no prlimit')('out of file descriptors', () => {
   test('a run fails for want of resources, the node stays, and later runs work', async () => {
     await using node = await startNode();
-    await create(node, manual('one', 'true'));
+    // What a job reads costs its runner a descriptor.
+    await create(
+      node,
+      manual('one', 'cat', { executor_config: { command: 'cat', payload: Buffer.from('hello').toString('base64') } }),
+    );
     expect(await runToEnd(node, 'one')).toMatchObject({ outcome: 'succeeded' });
     const runners = runnersOf(node);
-    limit(runners, 'nofile', 1);
+    limit(runners, 'nofile', 3);
     const run = await runToEnd(node, 'one');
     expect(run).toMatchObject({ outcome: 'failed', reason: 'resources' });
     expect(run.executions[0]?.message).toMatch(/descriptor|file|EMFILE/);
@@ -49,11 +55,19 @@ skipUnless(hasPrlimit, 'no prlimit')('out of file descriptors', () => {
     await create(node, { ...manual('tick', 'true'), schedule: '@every 1s' });
     limit([node.pid], 'nofile', readdirSync(`/proc/${node.pid}/fd`).length);
     // Whatever becomes of these: nobody can be let in now.
-    await Promise.allSettled(Array.from({ length: 5 }, () => Promise.race([node.get('/health'), new Promise((done) => setTimeout(done, 300))])));
+    await Promise.allSettled(
+      Array.from({ length: 5 }, () =>
+        Promise.race([node.get('/health'), new Promise((done) => setTimeout(done, 300))]),
+      ),
+    );
     limit([node.pid], 'nofile', 1024);
-    await eventually('an answer', async () => ((await node.get('/health').catch(() => undefined))?.status === 200 ? true : undefined));
+    await eventually('an answer', async () =>
+      (await node.get('/health').catch(() => undefined))?.status === 200 ? true : undefined,
+    );
     expect(node.running).toBe(true);
-    expect((await runsOf(node, 'tick')).filter(({ outcome }) => outcome !== 'succeeded' && outcome !== null)).toEqual([]);
+    expect((await runsOf(node, 'tick')).filter(({ outcome }) => outcome !== 'succeeded' && outcome !== null)).toEqual(
+      [],
+    );
   });
 });
 
@@ -113,7 +127,10 @@ describe('output without end', () => {
     await using node = await startNode();
     await create(node, manual('noise', `head -c 200000 /dev/urandom | tee ${node.dataDir}/copy`));
     const group = await runNow(node, 'noise');
-    expect(await ended(node, group)).toMatchObject({ outcome: 'succeeded', executions: [{ output_bytes: 200_000, log_bytes: 200_000 }] });
+    expect(await ended(node, group)).toMatchObject({
+      outcome: 'succeeded',
+      executions: [{ output_bytes: 200_000, log_bytes: 200_000 }],
+    });
     const log = await node.get(`/v1/runs/${group}/log?limit=200000`);
     expect(log.bytes.equals(readFileSync(join(node.dataDir, 'copy')))).toBe(true);
     const shown = await node.get('/v1/jobs/noise/executions');
@@ -126,5 +143,8 @@ function residentBytes(pid: number): number {
 }
 
 function blocksOf(directory: string): number {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).reduce((sum, name) => sum + statSync(join(directory, name)).blocks * 512, 0);
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).reduce(
+    (sum, name) => sum + statSync(join(directory, name)).blocks * 512,
+    0,
+  );
 }

@@ -19,9 +19,15 @@ afterEach(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 
 
 /** Runs bin/belfry to its end. */
 function belfry(args: readonly string[], env: Record<string, string> = {}): Promise<{ code: number; said: string }> {
-  const options = { cwd: directory, env: { PATH: process.env['PATH'] ?? '', HOME: directory, ...env }, timeout: 25_000 };
+  const options = {
+    cwd: directory,
+    env: { PATH: process.env['PATH'] ?? '', HOME: directory, ...env },
+    timeout: 25_000,
+  };
   return new Promise((done) => {
-    execFile(BELFRY, args, options, (error, stdout, stderr) => done({ code: error === null ? 0 : Number(error.code ?? 99), said: stdout + stderr }));
+    execFile(BELFRY, args, options, (error, stdout, stderr) =>
+      done({ code: error === null ? 0 : Number(error.code ?? 99), said: stdout + stderr }),
+    );
   });
 }
 
@@ -38,7 +44,13 @@ test('a port in use is named, with another to take', async () => {
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const { port } = server.address() as AddressInfo;
-  const { code, said } = await belfry(['agent', '--data-dir', join(directory, 'd'), '--http-addr', `127.0.0.1:${port}`]);
+  const { code, said } = await belfry([
+    'agent',
+    '--data-dir',
+    join(directory, 'd'),
+    '--http-addr',
+    `127.0.0.1:${port}`,
+  ]);
   server.close();
   expect(code).toBe(1);
   expect(said).toContain(`127.0.0.1:${port}`);
@@ -71,10 +83,30 @@ test.each<[string, (path: string) => void]>([
 test('everything wrong with the configuration is named at once, before anything starts', async () => {
   const file = join(directory, 'bad.yml');
   writeFileSync(file, 'max-rnus: 5\nlog-level: loud\n');
-  const args = ['--config', file, '--data-dir', join(directory, 'd'), '--http-adr', '127.0.0.1:1', '--misfire-grace', 'soon', '--timezone', 'Europe/Madird'];
+  const args = [
+    '--config',
+    file,
+    '--data-dir',
+    join(directory, 'd'),
+    '--http-adr',
+    '127.0.0.1:1',
+    '--misfire-grace',
+    'soon',
+    '--timezone',
+    'Europe/Madird',
+  ];
   const { code, said } = await belfry(['agent', ...args], { BELFRY_DISK_RESERVE: 'lots' });
   expect(code).toBe(2);
-  for (const part of ['max-rnus', 'max-runs', 'log-level', '--http-adr', 'http-addr', 'misfire-grace', 'Europe/Madrid', 'BELFRY_DISK_RESERVE']) {
+  for (const part of [
+    'max-rnus',
+    'max-runs',
+    'log-level',
+    '--http-adr',
+    'http-addr',
+    'misfire-grace',
+    'Europe/Madrid',
+    'BELFRY_DISK_RESERVE',
+  ]) {
     expect(said).toContain(part);
   }
   expect(() => readFileSync(join(directory, 'd', 'belfry.db'))).toThrow(/ENOENT/);
@@ -89,7 +121,13 @@ test('an open port without credentials is refused before anything is made', asyn
 
 test('a directory that cannot be written is named', async () => {
   writeFileSync(join(directory, 'file'), '');
-  const { code, said } = await belfry(['agent', '--data-dir', join(directory, 'file', 'd'), '--http-addr', '127.0.0.1:0']);
+  const { code, said } = await belfry([
+    'agent',
+    '--data-dir',
+    join(directory, 'file', 'd'),
+    '--http-addr',
+    '127.0.0.1:0',
+  ]);
   expect(code).toBe(1);
   expect(said).toContain('--data-dir');
   expect(said).not.toMatch(/^\s+at /m);

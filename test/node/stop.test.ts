@@ -26,27 +26,33 @@ async function start(options: NodeOptions = {}): Promise<TestNode> {
 }
 
 describe('a node that is told to stop', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s: ends within 5 s, says what goes on; the next node adopts it', async (signal) => {
-    const first = await start();
-    await create(first, waiting(first, 'long'));
-    const group = await runNow(first, 'long');
-    const before = await started(first, group);
-    const began = performance.now();
-    process.kill(first.pid, signal);
-    expect(await first.exited).toBe(0);
-    expect(performance.now() - began).toBeLessThan(5_000);
-    const words = lastLine(first.output);
-    expect(words).toMatch(/^1 job goes on without the node/);
-    expect(words).toContain(`--data-dir ${dataDir}`);
-    expect(words).toContain('/v1/runs/GROUP/stop');
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s: ends within 5 s, says what goes on; the next node adopts it',
+    async (signal) => {
+      const first = await start();
+      await create(first, waiting(first, 'long'));
+      const group = await runNow(first, 'long');
+      const before = await started(first, group);
+      const began = performance.now();
+      process.kill(first.pid, signal);
+      expect(await first.exited).toBe(0);
+      expect(performance.now() - began).toBeLessThan(5_000);
+      const words = lastLine(first.output);
+      expect(words).toMatch(/^1 job goes on without the node/);
+      expect(words).toContain(`--data-dir ${dataDir}`);
+      expect(words).toContain('/v1/runs/GROUP/stop');
 
-    const second = await start();
-    expect(await runOf(second, group)).toMatchObject({ outcome: null, executions: [{ id: before.executions[0]?.id, state: 'running' }] });
-    release(second, 'long');
-    const run = await ended(second, group);
-    expect(run).toMatchObject({ outcome: 'succeeded', executions: [{ exit_code: 0 }] });
-    expect((await second.get(`/v1/runs/${group}/log`)).text).toBe('went on\n');
-  });
+      const second = await start();
+      expect(await runOf(second, group)).toMatchObject({
+        outcome: null,
+        executions: [{ id: before.executions[0]?.id, state: 'running' }],
+      });
+      release(second, 'long');
+      const run = await ended(second, group);
+      expect(run).toMatchObject({ outcome: 'succeeded', executions: [{ exit_code: 0 }] });
+      expect((await second.get(`/v1/runs/${group}/log`)).text).toBe('went on\n');
+    },
+  );
 
   test('what the last line says works: start again, stop the run', async () => {
     const first = await start();
@@ -73,7 +79,9 @@ describe('a node that is told to stop', () => {
     await started(first, group);
     await first.crash();
     release(first, 'long');
-    await eventually('the job to be gone', async () => (processesNaming(join(dataDir, 'go-long')).length === 0 ? true : undefined));
+    await eventually('the job to be gone', async () =>
+      processesNaming(join(dataDir, 'go-long')).length === 0 ? true : undefined,
+    );
     const second = await start();
     expect(await ended(second, group)).toMatchObject({ outcome: 'succeeded', executions: [{ exit_code: 0 }] });
   });
@@ -103,8 +111,14 @@ describe('--drain', () => {
   ])('%s: TERM, grace, KILL, on record as cancelled', async (_name, args, again) => {
     const node = await start({ args });
     const marks = join(dataDir, 'marks');
-    await create(node, manual('deaf', `trap 'echo term >> ${marks}' TERM; while :; do sleep 0.1; done`, { kill_grace: '300ms' }));
-    await create(node, manual('quick', `trap 'echo bye; exit 3' TERM; while :; do sleep 0.1; done`, { kill_grace: '300ms' }));
+    await create(
+      node,
+      manual('deaf', `trap 'echo term >> ${marks}' TERM; while :; do sleep 0.1; done`, { kill_grace: '300ms' }),
+    );
+    await create(
+      node,
+      manual('quick', `trap 'echo bye; exit 3' TERM; while :; do sleep 0.1; done`, { kill_grace: '300ms' }),
+    );
     const groups = [await runNow(node, 'deaf'), await runNow(node, 'quick')];
     for (const group of groups) await started(node, group);
     process.kill(node.pid, 'SIGTERM');
@@ -113,14 +127,18 @@ describe('--drain', () => {
     expect(await node.exited).toBe(0);
     expect(readFileSync(marks, 'utf8')).toMatch(/^term\n/);
     const next = await start();
-    for (const group of groups) expect(await ended(next, group)).toMatchObject({ outcome: 'cancelled', reason: 'shutdown' });
+    for (const group of groups)
+      expect(await ended(next, group)).toMatchObject({ outcome: 'cancelled', reason: 'shutdown' });
   });
 });
 
 const mayUnshare = process.getuid?.() === 0 && existsSync('/usr/bin/unshare');
 skipUnless(mayUnshare, 'not root, or no unshare')('as PID 1', () => {
   test('it reaps orphans and ends its jobs with it', async () => {
-    const node = await start({ under: ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'], args: ['--drain', '--cgroups', 'off'] });
+    const node = await start({
+      under: ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'],
+      args: ['--drain', '--cgroups', 'off'],
+    });
     // The inner shell is gone at once; what it left is nobody's child but PID 1's.
     await create(node, manual('orphans', 'for i in 1 2 3 4 5; do (sh -c "sleep 0.2 & exit 0" &); done; sleep 0.1'));
     const group = await runNow(node, 'orphans');

@@ -70,7 +70,7 @@ describe('files', () => {
     const chunk = Buffer.alloc(65_536, 'y');
     let open = 0;
     const source = async function* () {
-      for (let i = 0; i < 320; i++) yield (open++, chunk);
+      for (let i = 0; i < 320; i++) yield ((open++, chunk));
     };
     await files.process(execution, { log_dir: dir }, { openLog: source, signal: new AbortController().signal });
     expect(statSync(target()).size).toBe(320 * 65_536);

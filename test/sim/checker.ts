@@ -2,7 +2,7 @@
  * The judge: holds the record in the store against the job definitions (history.ts) and what really happened (truth.ts). It reads the
  * store through a connection of its own and looks at rows once more before retention deletes them.
  */
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { JobDefinition } from '../../src/model/job.ts';
 import { OUTCOMES, PHASES, REASONS, TRIGGERS, wordOf } from '../../src/model/occurrence.ts';
 import type { Statement } from '../../src/store/database.ts';
@@ -74,6 +74,7 @@ export class Checker {
   readonly truth: Truth;
   readonly complaints: string[] = [];
   readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
   readonly #zone: string;
   readonly #tallies = new Map<number, Tally>();
   /** Jobs whose rows are gone from the store. */
@@ -109,13 +110,14 @@ export class Checker {
 
   /** One row through the checker's own connection. */
   row(sql: string, ...params: (string | number)[]): Record<string, unknown> | undefined {
-    return this.#database.prepare(sql).get(...params);
+    return this.#prepare(sql).get(...params);
   }
 
   /** Told of each batch before it is written: what retention is about to delete is judged now. */
   beforeWrite(statements: readonly Statement[]): void {
     for (const { sql, params } of statements) {
-      if (sql.startsWith('DELETE FROM occurrences WHERE group_id IN')) this.#archive(JSON.parse(params[0] as string) as number[]);
+      if (sql.startsWith('DELETE FROM occurrences WHERE group_id IN'))
+        this.#archive(JSON.parse(params[0] as string) as number[]);
       if (sql.startsWith('DELETE FROM jobs WHERE id')) this.#archiveJob(params[0] as number);
     }
   }
@@ -123,7 +125,9 @@ export class Checker {
   #archive(groups: readonly number[]): void {
     for (const group of groups) {
       if (this.#archived.has(group)) continue;
-      const row = this.#database.prepare('SELECT * FROM occurrences WHERE group_id = ?').get(group) as unknown as OccurrenceRow | undefined;
+      const row = this.#prepare('SELECT * FROM occurrences WHERE group_id = ?').get(group) as unknown as
+        | OccurrenceRow
+        | undefined;
       if (row === undefined) continue;
       if (row.phase !== 0) this.complain(`retention deletes the unfinished occurrence ${group}`);
       const executions = this.#executionsOf(group);
@@ -135,22 +139,27 @@ export class Checker {
 
   #archiveJob(id: number): void {
     const history = this.#history(id);
-    const left = this.#database.prepare('SELECT count(*) AS n FROM occurrences WHERE job_id = ?').get(id) as { n: number };
+    const left = this.#prepare('SELECT count(*) AS n FROM occurrences WHERE job_id = ?').get(id) as { n: number };
     if (history.deletedAt !== null && left.n === 0 && !this.#gone.has(id)) this.#gone.set(id, history);
   }
 
   /** Judges everything still in the store. `to`: wall time up to which every due instant must be on record. */
   finish(to: number, grey: Grey): void {
     this.#grey = grey;
-    const rows = this.#database.prepare('SELECT * FROM occurrences').all() as unknown as OccurrenceRow[];
-    const executions = Map.groupBy(this.#database.prepare('SELECT * FROM executions ORDER BY key').all() as unknown as ExecutionRow[], (row) => row.group_id);
+    const rows = this.#prepare('SELECT * FROM occurrences').all() as unknown as OccurrenceRow[];
+    const executions = Map.groupBy(
+      this.#prepare('SELECT * FROM executions ORDER BY key').all() as unknown as ExecutionRow[],
+      (row) => row.group_id,
+    );
     for (const row of rows) {
       if (this.#archived.has(row.group_id)) continue;
-      if (row.phase !== 0) this.complain(`occurrence ${row.group_id} of job ${row.job_id} is still ${wordOf(PHASES, row.phase)}`);
+      if (row.phase !== 0)
+        this.complain(`occurrence ${row.group_id} of job ${row.job_id} is still ${wordOf(PHASES, row.phase)}`);
       this.#judge(row, executions.get(row.group_id) ?? []);
     }
     const known = new Set(rows.map((row) => row.group_id));
-    for (const [group, list] of executions) if (!known.has(group)) this.complain(`execution ${list[0]?.key} has no occurrence`);
+    for (const [group, list] of executions)
+      if (!known.has(group)) this.complain(`execution ${list[0]?.key} has no occurrence`);
     for (const id of this.#jobIds()) this.#judgeCoverage(id, to);
     this.#judgeDependents();
     this.#judgeCounters();
@@ -166,7 +175,7 @@ export class Checker {
       this.#judgeSpans(id, tally.spans.splice(0), tally.foldedTo, upTo);
       tally.foldedTo = upTo;
     }
-    const there = this.#database.prepare('SELECT 1 FROM occurrences WHERE group_id = ?');
+    const there = this.#prepare('SELECT 1 FROM occurrences WHERE group_id = ?');
     for (const group of this.#archived) if (there.get(group) === undefined) this.#archived.delete(group);
     this.#parents = [];
     this.#children.clear();
@@ -179,27 +188,47 @@ export class Checker {
     const at = `occurrence ${row.group_id} of job ${row.job_id}`;
     const label = `${outcome} ${reason}`.trim();
     this.outcomes.set(label, (this.outcomes.get(label) ?? 0) + 1);
-    if (row.phase === 0 && !(REASONS_OF[outcome] ?? []).includes(reason)) this.complain(`${at} ended ${outcome} with the reason ${reason}`);
+    if (row.phase === 0 && !(REASONS_OF[outcome] ?? []).includes(reason))
+      this.complain(`${at} ended ${outcome} with the reason ${reason}`);
     const tally = this.#tallyOf(row.job_id);
     if (wordOf(TRIGGERS, row.trigger) === 'schedule') {
-      tally.spans.push({ first: row.nominal_at, last: row.last_at ?? row.nominal_at, count: row.count, group: row.group_id });
+      tally.spans.push({
+        first: row.nominal_at,
+        last: row.last_at ?? row.nominal_at,
+        count: row.count,
+        group: row.group_id,
+      });
     }
     if (row.parent_group !== null) this.#children.add(`${row.parent_group} ${row.job_id}`);
-    if ((outcome === 'skipped' || outcome === 'missed') && executions.length > 0) this.complain(`${at} was ${outcome} and has executions`);
+    if ((outcome === 'skipped' || outcome === 'missed') && executions.length > 0)
+      this.complain(`${at} was ${outcome} and has executions`);
     const version = this.#versionOf(row.job_id, row.job_version);
     if (version === undefined) return this.complain(`${at} refers to version ${row.job_version}, which is gone`);
     this.#judgeExecutions(row, executions, version.definition, tally, at);
     if (outcome === 'succeeded') {
-      this.#parents.push({ group: row.group_id, jobId: row.job_id, name: version.definition.name, finishedAt: row.finished_at ?? 0 });
+      this.#parents.push({
+        group: row.group_id,
+        jobId: row.job_id,
+        name: version.definition.name,
+        finishedAt: row.finished_at ?? 0,
+      });
     }
   }
 
-  #judgeExecutions(row: OccurrenceRow, executions: readonly ExecutionRow[], definition: JobDefinition, tally: Tally, at: string): void {
+  #judgeExecutions(
+    row: OccurrenceRow,
+    executions: readonly ExecutionRow[],
+    definition: JobDefinition,
+    tally: Tally,
+    at: string,
+  ): void {
     const outcome = wordOf(OUTCOMES, row.outcome);
     let relaunches = 0;
     for (const [index, execution] of executions.entries()) {
-      if (execution.attempt !== index + 1) this.complain(`${at}: attempt ${execution.attempt} where ${index + 1} is due`);
-      if (execution.finished_at_us === null && row.phase === 0) this.complain(`${at} is final with the unfinished execution ${execution.key}`);
+      if (execution.attempt !== index + 1)
+        this.complain(`${at}: attempt ${execution.attempt} where ${index + 1} is due`);
+      if (execution.finished_at_us === null && row.phase === 0)
+        this.complain(`${at} is final with the unfinished execution ${execution.key}`);
       relaunches += execution.relaunch;
       if (wordOf(OUTCOMES, execution.outcome) === 'succeeded') tally.succeeded++;
       else if (execution.finished_at_us !== null) tally.failed++;
@@ -207,11 +236,14 @@ export class Checker {
     }
     const relaunchesMax = definition.guarantee === 'at-least-once' ? RELAUNCHES_MAX : 0;
     if (relaunches > relaunchesMax) this.complain(`${at}: ${relaunches} relaunches`);
-    if (executions.length > 1 + definition.retries + relaunches) this.complain(`${at}: ${executions.length} attempts with ${definition.retries} retries`);
+    if (executions.length > 1 + definition.retries + relaunches)
+      this.complain(`${at}: ${executions.length} attempts with ${definition.retries} retries`);
     const last = executions.at(-1);
-    if (outcome === 'succeeded' && !executions.some((one) => wordOf(OUTCOMES, one.outcome) === 'succeeded')) this.complain(`${at} succeeded without a success`);
+    if (outcome === 'succeeded' && !executions.some((one) => wordOf(OUTCOMES, one.outcome) === 'succeeded'))
+      this.complain(`${at} succeeded without a success`);
     if (outcome === 'failed' && last === undefined) this.complain(`${at} failed without an execution`);
-    if (outcome === 'failed' && !executions.some((one) => wordOf(OUTCOMES, one.outcome) === 'failed')) this.complain(`${at} failed without a failure`);
+    if (outcome === 'failed' && !executions.some((one) => wordOf(OUTCOMES, one.outcome) === 'failed'))
+      this.complain(`${at} failed without a failure`);
   }
 
   /** The record of an execution against its life. */
@@ -219,12 +251,16 @@ export class Checker {
     if (execution.finished_at_us === null) return;
     const recorded = `${wordOf(OUTCOMES, execution.outcome)} ${wordOf(REASONS, execution.reason)}`;
     const lived = this.truth.lived.get(execution.key);
-    if (lived === undefined) return this.complain(`${at}: execution ${execution.key} ended ${recorded}, but no agent ever had it`);
+    if (lived === undefined)
+      return this.complain(`${at}: execution ${execution.key} ended ${recorded}, but no agent ever had it`);
     if (!lived.ends.some((end) => `${end.outcome} ${end.reason}` === recorded)) {
-      this.complain(`wrong: execution ${execution.key} is recorded ${recorded}, it really ended ${lived.ends.map((end) => `${end.outcome} ${end.reason}`).join(', ')}`);
+      this.complain(
+        `wrong: execution ${execution.key} is recorded ${recorded}, it really ended ${lived.ends.map((end) => `${end.outcome} ${end.reason}`).join(', ')}`,
+      );
     }
     const truth = lived.ends.at(-1);
-    if (truth !== undefined && lived.ends.length === 1 && `${truth.outcome} ${truth.reason}` !== recorded) this.complain(`wrong: ${execution.key}`);
+    if (truth !== undefined && lived.ends.length === 1 && `${truth.outcome} ${truth.reason}` !== recorded)
+      this.complain(`wrong: ${execution.key}`);
   }
 
   #judgeCoverage(id: number, to: number): void {
@@ -246,7 +282,8 @@ export class Checker {
     const skipTo = (limit: number) => {
       for (; index < due.length && (due[index] as number) < limit; index++) {
         const missing = due[index] as number;
-        if (missing <= to && !isGrey(history, this.#grey, missing) && !isRewound(missing, missing)) this.complain(`unrecorded: job ${name} (${id}) was due at ${time(missing)} (${missing}) and has no row`);
+        if (missing <= to && !isGrey(history, this.#grey, missing) && !isRewound(missing, missing))
+          this.complain(`unrecorded: job ${name} (${id}) was due at ${time(missing)} (${missing}) and has no row`);
       }
     };
     for (const span of sorted) {
@@ -256,15 +293,26 @@ export class Checker {
         while (index < due.length && (due[index] as number) <= before) index++;
         continue;
       }
-      if (span.first <= before && from !== before) this.complain(`doubled: job ${name} (${id}) has two rows for ${time(span.first)} (row ${span.group}, and ${JSON.stringify(sorted.filter((other) => other !== span && other.first <= span.first && other.last >= span.first))})`);
+      if (span.first <= before && from !== before && !isGrey(history, this.#grey, span.first))
+        this.complain(
+          `doubled: job ${name} (${id}) has two rows for ${time(span.first)} (row ${span.group}, and ${JSON.stringify(sorted.filter((other) => other !== span && other.first <= span.first && other.last >= span.first))})`,
+        );
       before = Math.max(before, span.last);
       skipTo(span.first);
       let count = 0;
       for (; index < due.length && (due[index] as number) <= span.last; index++) count++;
       if (count === span.count || (span.count === COUNT_EXACT_MAX && count > span.count)) continue;
-      if (span.count === 1 && count === 0 && isGrey(history, this.#grey, span.first) && isInstantOfAny(history, this.#zone, span.first)) continue;
+      if (
+        span.count === 1 &&
+        count === 0 &&
+        isGrey(history, this.#grey, span.first) &&
+        isInstantOfAny(history, this.#zone, span.first)
+      )
+        continue;
       if (isGrey(history, this.#grey, span.first) || isGrey(history, this.#grey, span.last)) continue;
-      this.complain(`job ${name} (${id}) has a row ${span.group} for ${time(span.first)} to ${time(span.last)} that counts ${span.count}, but ${count} instants were due`);
+      this.complain(
+        `job ${name} (${id}) has a row ${span.group} for ${time(span.first)} to ${time(span.last)} that counts ${span.count}, but ${count} instants were due`,
+      );
     }
     skipTo(Number.MAX_SAFE_INTEGER);
   }
@@ -273,19 +321,24 @@ export class Checker {
   #judgeDependents(): void {
     const jobs = this.#jobIds().map((id) => this.#gone.get(id) ?? this.#history(id));
     const byParent = Map.groupBy(
-      jobs.flatMap((history) => history.versions.map((version, index) => ({ history, version, index }))).filter(({ version }) => version.definition.parent_job !== ''),
+      jobs
+        .flatMap((history) => history.versions.map((version, index) => ({ history, version, index })))
+        .filter(({ version }) => version.definition.parent_job !== ''),
       ({ version }) => version.definition.parent_job,
     );
     for (const parent of this.#parents) {
       for (const { history, version, index } of byParent.get(parent.name) ?? []) {
         const until = history.versions[index + 1]?.at ?? history.deletedAt ?? Number.MAX_SAFE_INTEGER;
         const at = parent.finishedAt;
-        const near = (edge: number) => Math.abs(edge - at) < 1_000 || this.#grey.some(([from, to]) => at >= from - 1_000 && at <= to + 1_000);
+        const near = (edge: number) =>
+          Math.abs(edge - at) < 1_000 || this.#grey.some(([from, to]) => at >= from - 1_000 && at <= to + 1_000);
         if (at <= version.at || at >= until || near(version.at) || near(until) || version.definition.disabled) continue;
         const { starts_at: startsAt, expires_at: expiresAt } = version.definition;
         if (startsAt !== null || expiresAt !== null || this.#parentChanged(parent, at)) continue;
         if (!this.#children.has(`${parent.group} ${history.id}`)) {
-          this.complain(`job ${version.definition.name} (${history.id}) did not run after ${parent.name} succeeded in ${parent.group} at ${time(at)}`);
+          this.complain(
+            `job ${version.definition.name} (${history.id}) did not run after ${parent.name} succeeded in ${parent.group} at ${time(at)}`,
+          );
         }
       }
     }
@@ -300,11 +353,17 @@ export class Checker {
   }
 
   #judgeCounters(): void {
-    const rows = this.#database.prepare('SELECT job_id, success_count, error_count FROM job_state').all() as unknown as { job_id: number; success_count: number; error_count: number }[];
+    const rows = this.#prepare('SELECT job_id, success_count, error_count FROM job_state').all() as unknown as {
+      job_id: number;
+      success_count: number;
+      error_count: number;
+    }[];
     for (const row of rows) {
       const tally = this.#tallyOf(row.job_id);
       if (row.success_count !== tally.succeeded || row.error_count !== tally.failed) {
-        this.complain(`job ${row.job_id} counts ${row.success_count} successes and ${row.error_count} errors, its executions ${tally.succeeded} and ${tally.failed}`);
+        this.complain(
+          `job ${row.job_id} counts ${row.success_count} successes and ${row.error_count} errors, its executions ${tally.succeeded} and ${tally.failed}`,
+        );
       }
     }
     const total = { succeeded: 0, failed: 0 };
@@ -312,19 +371,32 @@ export class Checker {
       total.succeeded += tally.succeeded;
       total.failed += tally.failed;
     }
-    const daily = this.#database.prepare('SELECT coalesce(sum(success), 0) AS success, coalesce(sum(failed), 0) AS failed FROM daily_stats').get() as { success: number; failed: number };
+    const daily = this.#prepare(
+      'SELECT coalesce(sum(success), 0) AS success, coalesce(sum(failed), 0) AS failed FROM daily_stats',
+    ).get() as { success: number; failed: number };
     if (daily.success !== total.succeeded || daily.failed !== total.failed) {
-      this.complain(`the daily totals are ${daily.success} and ${daily.failed}, the executions ${total.succeeded} and ${total.failed}`);
+      this.complain(
+        `the daily totals are ${daily.success} and ${daily.failed}, the executions ${total.succeeded} and ${total.failed}`,
+      );
     }
   }
 
   /** What the agent lived through must be on record. */
   #judgeTruth(): void {
-    const known = this.#database.prepare('SELECT finished_at_us FROM executions WHERE key = ?');
+    const known = this.#prepare('SELECT finished_at_us FROM executions WHERE key = ?');
     for (const [key, lived] of this.truth.lived) {
       const row = known.get(key) as { finished_at_us: number | null } | undefined;
-      if (row === undefined && lived.started) this.complain(`execution ${key} of job ${lived.request.job} really ran and has no record (group ${lived.request.group}, ${this.#archived.has(lived.request.group) ? 'archived' : 'not archived'})`);
+      if (row === undefined && lived.started)
+        this.complain(
+          `execution ${key} of job ${lived.request.job} really ran and has no record (group ${lived.request.group}, ${this.#archived.has(lived.request.group) ? 'archived' : 'not archived'})`,
+        );
     }
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#database.prepare(sql)));
+    return statement;
   }
 
   #tallyOf(id: number): Tally {
@@ -334,18 +406,26 @@ export class Checker {
   }
 
   #jobIds(): number[] {
-    const rows = this.#database.prepare('SELECT id FROM jobs').all() as { id: number }[];
+    const rows = this.#prepare('SELECT id FROM jobs').all() as { id: number }[];
     return [...new Set([...rows.map((row) => row.id), ...this.#gone.keys()])];
   }
 
   #history(id: number): JobHistory {
-    const job = this.#database.prepare('SELECT deleted_at FROM jobs WHERE id = ?').get(id) as { deleted_at: number | null } | undefined;
-    const rows = this.#database.prepare('SELECT version, definition, created_at FROM job_versions WHERE job_id = ? ORDER BY version').all(id) as {
+    const job = this.#prepare('SELECT deleted_at FROM jobs WHERE id = ?').get(id) as
+      | { deleted_at: number | null }
+      | undefined;
+    const rows = this.#prepare(
+      'SELECT version, definition, created_at FROM job_versions WHERE job_id = ? ORDER BY version',
+    ).all(id) as {
       version: number;
       definition: string;
       created_at: number;
     }[];
-    const versions = rows.map((row): Version => ({ version: row.version, definition: JSON.parse(row.definition) as JobDefinition, at: row.created_at }));
+    const versions = rows.map((row): Version => ({
+      version: row.version,
+      definition: JSON.parse(row.definition) as JobDefinition,
+      at: row.created_at,
+    }));
     return { id, versions, deletedAt: job?.deleted_at ?? null };
   }
 
@@ -362,7 +442,9 @@ export class Checker {
   }
 
   #executionsOf(group: number): ExecutionRow[] {
-    return this.#database.prepare('SELECT * FROM executions WHERE group_id = ? ORDER BY key').all(group) as unknown as ExecutionRow[];
+    return this.#prepare('SELECT * FROM executions WHERE group_id = ? ORDER BY key').all(
+      group,
+    ) as unknown as ExecutionRow[];
   }
 }
 

@@ -32,7 +32,10 @@ export class Dice {
 
 /** A number of [0, 1) that depends on nothing but its two arguments. */
 export function hashShare(seed: number, value: number): number {
-  let h = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(value % 4_294_967_296, 0xc2b2ae35) ^ Math.imul(Math.floor(value / 4_294_967_296), 0x27d4eb2f);
+  let h =
+    Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^
+    Math.imul(value % 4_294_967_296, 0xc2b2ae35) ^
+    Math.imul(Math.floor(value / 4_294_967_296), 0x27d4eb2f);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
   h = Math.imul(h ^ (h >>> 12), 0x297a2d39);
   return ((h ^ (h >>> 15)) >>> 0) / 4_294_967_296;

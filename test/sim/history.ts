@@ -70,7 +70,10 @@ export function dueInstants(history: JobHistory, zone: string, from: number, to:
 export function isGrey(history: JobHistory, grey: Grey, at: number): boolean {
   return grey.some(([from, to]) => {
     if (at <= from || at > to) return false;
-    return history.versions.some((version) => version.at >= from && version.at <= to) || (history.deletedAt !== null && history.deletedAt >= from && history.deletedAt <= to);
+    return (
+      history.versions.some((version) => version.at >= from && version.at <= to) ||
+      (history.deletedAt !== null && history.deletedAt >= from && history.deletedAt <= to)
+    );
   });
 }
 
@@ -101,7 +104,8 @@ function specOf(definition: JobDefinition, id: number, anchorAt: number, zone: s
     dst: definition.dst,
     anchorAt,
     startsAt: definition.starts_at === null ? undefined : Temporal.Instant.from(definition.starts_at).epochMilliseconds,
-    expiresAt: definition.expires_at === null ? undefined : Temporal.Instant.from(definition.expires_at).epochMilliseconds,
+    expiresAt:
+      definition.expires_at === null ? undefined : Temporal.Instant.from(definition.expires_at).epochMilliseconds,
     jitterMs: definition.jitter === null ? undefined : parseDuration(definition.jitter),
     jitterSeed: id,
     calendars: definition.calendars.filter((entry): entry is Calendar => typeof entry !== 'string'),

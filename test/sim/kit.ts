@@ -82,7 +82,12 @@ export class House {
     this.#options = options;
     this.time = new VirtualTime(Temporal.Instant.from(options.startAt ?? '2026-03-01T00:00:00.500Z').epochMilliseconds);
     this.database = openSqlite(join(this.#directory, 'state.db'), { clock: this.time.clock(), synchronous: 'off' });
-    const script = (request: StartRequest): Script => ({ durationMs: 1_000, outcome: 'succeeded', stopMs: 100, ...options.script?.(request) });
+    const script = (request: StartRequest): Script => ({
+      durationMs: 1_000,
+      outcome: 'succeeded',
+      stopMs: 100,
+      ...options.script?.(request),
+    });
     this.agent = new SimAgent(
       { node: 'node1', script, delayMsMax: 2, repeats: 0, truths: options.truths ?? 0 },
       {

@@ -36,7 +36,13 @@ process.on('unhandledRejection', (error) => {
 });
 
 for (let seed = Number(values.seed); judged < Number(values.occurrences); seed++) {
-  const result = await runWorld({ seed, occurrences: Number(values.world), points, trace: values.trace, ...(values.keep === undefined ? {} : { keep: values.keep }) });
+  const result = await runWorld({
+    seed,
+    occurrences: Number(values.world),
+    points,
+    trace: values.trace,
+    ...(values.keep === undefined ? {} : { keep: values.keep }),
+  });
   judged += result.occurrences;
   starts += result.starts;
   lives += result.lives;
@@ -45,13 +51,17 @@ for (let seed = Number(values.seed); judged < Number(values.occurrences); seed++
   if (result.complaints.length === 0) passed++;
   else {
     failed.push(result);
-    console.log(`seed ${seed} (${result.profile}) FAILED; repeat: node test/sim/main.ts --seed ${seed} --occurrences 1 --world ${values.world} --trace`);
+    console.log(
+      `seed ${seed} (${result.profile}) FAILED; repeat: node test/sim/main.ts --seed ${seed} --occurrences 1 --world ${values.world} --trace`,
+    );
     for (const complaint of result.complaints.slice(0, 5)) console.log(`  ${complaint}`);
     if (failed.length >= 5) break;
   }
   if (passed % 10 === 0) {
     const seconds = (performance.now() - started) / 1000;
-    console.log(`seed ${seed}: ${judged} occurrences, ${starts} starts, ${lives} lives, ${seconds.toFixed(0)} s, ${Math.round(judged / seconds)}/s`);
+    console.log(
+      `seed ${seed}: ${judged} occurrences, ${starts} starts, ${lives} lives, ${seconds.toFixed(0)} s, ${Math.round(judged / seconds)}/s`,
+    );
   }
 }
 
@@ -61,7 +71,8 @@ console.log('crashes by port', Object.fromEntries(points.ports));
 const coverage = points.coverage();
 const missed = coverage.filter(({ hits }) => hits === 0);
 console.log(`await points of the leader hit by a crash: ${coverage.length - missed.length} of ${coverage.length}`);
-for (const { point, hits } of values.points ? coverage : missed) console.log(`  ${hits === 0 ? 'never' : hits} ${point.file}:${point.from} ${point.text}`);
+for (const { point, hits } of values.points ? coverage : missed)
+  console.log(`  ${hits === 0 ? 'never' : hits} ${point.file}:${point.from} ${point.text}`);
 console.log(`${judged} occurrences in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 console.log(`${passed} passed, ${failed.length} failed`);
 if (failed.length > 0) process.exitCode = 1;

@@ -9,9 +9,33 @@ const ROOT = join(import.meta.dirname, '../..');
 const FRAME = /\/src\/(server\/[\w-]+\.ts):(\d+):/g;
 
 /** Only answers questions: nothing changes in them, so dying in them is dying anywhere. */
-const READERS = new Set(['server/job-list.ts', 'server/run-views.ts', 'server/metrics.ts', 'server/node-status.ts', 'server/services.ts', 'server/shutdown.ts']);
+const READERS = new Set([
+  'server/job-list.ts',
+  'server/run-views.ts',
+  'server/metrics.ts',
+  'server/node-status.ts',
+  'server/services.ts',
+  'server/shutdown.ts',
+]);
 /** Methods that only answer questions, in files that also change things. */
-const READING_METHODS = new Set(['list', 'get', 'executions', 'execution', 'busy', 'stats', 'runs', 'run', 'log', 'deleteExecutions', '#byOutcome', '#byJob', '#withExecutions', '#withFullOutput', '#job', '#occurrence']);
+const READING_METHODS = new Set([
+  'list',
+  'get',
+  'executions',
+  'execution',
+  'busy',
+  'stats',
+  'runs',
+  'run',
+  'log',
+  'deleteExecutions',
+  '#byOutcome',
+  '#byJob',
+  '#withExecutions',
+  '#withFullOutput',
+  '#job',
+  '#occurrence',
+]);
 
 export interface AwaitPoint {
   readonly file: string;

@@ -115,8 +115,7 @@ export class SimAgent {
       },
       stop: (runs) => send(() => this.#stop(connection.epoch, runs)),
       acknowledge: (keys) => send(() => this.#forget(keys)),
-      known: () =>
-        new Promise((resolve) => send(() => connection.defer(() => resolve(this.#known())))),
+      known: () => new Promise((resolve) => send(() => connection.defer(() => resolve(this.#known())))),
       subscribe: (events) => {
         own.events = events;
         this.#connection = own;
@@ -129,7 +128,8 @@ export class SimAgent {
   powerCut(): void {
     for (const mark of this.#marks.values()) {
       if (mark.state === 'started') this.#end(mark, this.#ending(mark, 'lost', 'supervisor_gone'));
-      else if (mark.state === 'accepted' && this.#random.float() < 0.5) this.#end(mark, this.#ending(mark, 'lost', 'start_unknown'));
+      else if (mark.state === 'accepted' && this.#random.float() < 0.5)
+        this.#end(mark, this.#ending(mark, 'lost', 'start_unknown'));
     }
   }
 
@@ -185,7 +185,11 @@ export class SimAgent {
       if (mark === undefined || mark.state === 'ended') continue;
       const { stopMs } = this.#options.script(mark.request);
       if (mark.state === 'accepted') this.#end(mark, this.#ending(mark, 'cancelled', reason));
-      else this.#time.at(stopMs, () => mark.state === 'started' && this.#end(mark, this.#ending(mark, 'cancelled', reason)));
+      else
+        this.#time.at(
+          stopMs,
+          () => mark.state === 'started' && this.#end(mark, this.#ending(mark, 'cancelled', reason)),
+        );
     }
   }
 

@@ -48,7 +48,8 @@ export class Truth implements Witness {
   }
 
   sent(request: StartRequest): void {
-    if (this.deleted.has(request.jobId)) this.#complain(`run ${request.key} of job ${request.job} was launched after its deletion was acknowledged`);
+    if (this.deleted.has(request.jobId))
+      this.#complain(`run ${request.key} of job ${request.job} was launched after its deletion was acknowledged`);
   }
 
   started(request: StartRequest): void {
@@ -57,9 +58,12 @@ export class Truth implements Witness {
     if (lived.started) this.#complain(`doubled: execution ${request.key} of job ${request.job} started twice`);
     lived.started = true;
     const intent = this.#intent.get(request.key) as unknown as IntentRow | undefined;
-    if (intent === undefined) return this.#complain(`execution ${request.key} of job ${request.job} started without a committed intent`);
+    if (intent === undefined)
+      return this.#complain(`execution ${request.key} of job ${request.job} started without a committed intent`);
     if (intent.group_id !== request.group || intent.attempt !== request.attempt) {
-      this.#complain(`execution ${request.key} was sent as group ${request.group} attempt ${request.attempt}, committed as ${intent.group_id} ${intent.attempt}`);
+      this.#complain(
+        `execution ${request.key} was sent as group ${request.group} attempt ${request.attempt}, committed as ${intent.group_id} ${intent.attempt}`,
+      );
     }
     this.#watchOverlap(request, intent);
   }
@@ -82,18 +86,31 @@ export class Truth implements Witness {
   /** Two of a job side by side are wrong when the newer one's mode forbids it, unless it was forced. */
   #watchOverlap(request: StartRequest, intent: IntentRow): void {
     const row = this.#definition.get(intent.job_id, intent.job_version) as { definition: string } | undefined;
-    if (row === undefined) return this.#complain(`execution ${request.key} belongs to version ${intent.job_version} of job ${intent.job_id}, which is gone`);
+    if (row === undefined)
+      return this.#complain(
+        `execution ${request.key} belongs to version ${intent.job_version} of job ${intent.job_id}, which is gone`,
+      );
     const { concurrency, jitter } = JSON.parse(row.definition) as JobDefinition;
-    const own: Running = { key: request.key, group: request.group, concurrency, forced: intent.forced === 1, jittered: jitter !== null };
+    const own: Running = {
+      key: request.key,
+      group: request.group,
+      concurrency,
+      forced: intent.forced === 1,
+      jittered: jitter !== null,
+    };
     let running = this.#running.get(request.jobId);
     if (running === undefined) this.#running.set(request.jobId, (running = new Map()));
     for (const other of running.values()) {
       if (own.concurrency === 'allow' || own.forced) break;
       const older = other.concurrency !== 'allow' || (other.group < own.group && !other.jittered);
       // A forced run may begin at any time; it only stands in the way of later ones.
-      const inTheWay = other.forced ? other.group < own.group && own.group === own.key && !own.jittered && own.concurrency === 'forbid' : older;
+      const inTheWay = other.forced
+        ? other.group < own.group && own.group === own.key && !own.jittered && own.concurrency === 'forbid'
+        : older;
       if (inTheWay) {
-        this.#complain(`overlap: ${own.concurrency} job ${request.job} started ${own.key} while ${other.key} of it ran`);
+        this.#complain(
+          `overlap: ${own.concurrency} job ${request.job} started ${own.key} while ${other.key} of it ran`,
+        );
       }
     }
     running.set(own.key, own);

@@ -96,7 +96,8 @@ export class VirtualTime {
       ended = true;
     };
     promise.then(mark, mark);
-    if (!(await this.run(limitMs, () => ended)) && !ended) throw new Error(`nothing happened within ${limitMs} ms of virtual time`);
+    if (!(await this.run(limitMs, () => ended)) && !ended)
+      throw new Error(`nothing happened within ${limitMs} ms of virtual time`);
     return promise;
   }
 

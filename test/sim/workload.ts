@@ -85,7 +85,8 @@ export function randomJob(name: string, dice: Dice, context: WorkloadContext): R
   if (dice.chance(0.15)) job['start_deadline'] = dice.pick(['2s', '30s']);
   if (dice.chance(0.15)) job['processors'] = { log: {} };
   if (dice.chance(0.15)) job['calendars'] = [calendar(dice, context)];
-  if (dice.chance(0.1)) job['dst'] = { gap: dice.pick(['after', 'skip', 'shift']), overlap: dice.pick(['first', 'second', 'both']) };
+  if (dice.chance(0.1))
+    job['dst'] = { gap: dice.pick(['after', 'skip', 'shift']), overlap: dice.pick(['first', 'second', 'both']) };
   if (dice.chance(0.05)) job['starts_at'] = instant(context.nowMs + dice.int(-60_000, 300_000));
   if (dice.chance(0.05)) job['expires_at'] = instant(context.nowMs + dice.int(60_000, 1_200_000));
   if (dice.chance(0.03)) job['ephemeral'] = true;

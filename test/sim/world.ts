@@ -53,7 +53,7 @@ export interface WorldResult {
 
 /** Acts of the load and faults, by how often they come. */
 const ACTS = {
-  create: 6,
+  create: 10,
   edit: 10,
   toggle: 6,
   delete: 3,
@@ -80,7 +80,7 @@ type Load = (typeof LOAD_ONLY)[number];
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const JOBS = 24;
+const JOBS = 48;
 /** Acts of one world at most, should its jobs produce little. */
 const TURNS_MAX = 3_000;
 /** While a node is down the load goes on trying, at least so often. */
@@ -106,7 +106,11 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   const leadMs = (profile === 'dense' ? dice.int(1, 3) : dice.int(20, 90)) * MINUTE + dice.int(0, 999);
   const time = new VirtualTime(Temporal.Instant.from(change).epochMilliseconds - leadMs);
   const directory = simDirectory();
-  const database = openSqlite(join(directory, 'state.db'), { clock: time.clock(), synchronous: 'off' });
+  const database = openSqlite(join(directory, 'state.db'), {
+    clock: time.clock(),
+    synchronous: 'off',
+    checkpointPages: 8_000,
+  });
   await time.until(migrate(database));
   const world = new World(options, { dice, profile, zone, directory, time, database });
   try {
@@ -154,7 +158,13 @@ class World {
       retention: dice.chance(0.3) ? { ...RETENTION, runs: 30, keep: 10, ageMs: 120_000 } : RETENTION,
     };
     this.#checker = new Checker(ground.database.path, zone);
-    const agent: SimAgentOptions = { node: 'node1', script: scriptOf(options.seed), delayMsMax: 20, repeats: 0.05, truths: 0.4 };
+    const agent: SimAgentOptions = {
+      node: 'node1',
+      script: scriptOf(options.seed),
+      delayMsMax: 20,
+      repeats: 0.05,
+      truths: 0.4,
+    };
     this.#agent = new SimAgent(
       { ...agent, ...options.plant?.agent },
       { time: this.#time, random: dice.random, witness: this.#checker.truth },
@@ -173,7 +183,11 @@ class World {
     const occurrences = 'SELECT count(*) AS n FROM occurrences';
     for (let turn = 0; turn < TURNS_MAX && this.#checker.complaints.length === 0; turn++) {
       await this.#turn();
-      if (turn % 8 === 0 && this.#checker.occurrences + (this.#checker.row(occurrences)?.['n'] as number) >= this.#options.occurrences) break;
+      if (
+        turn % 8 === 0 &&
+        this.#checker.occurrences + (this.#checker.row(occurrences)?.['n'] as number) >= this.#options.occurrences
+      )
+        break;
     }
     if (this.#checker.complaints.length === 0) await this.#heal();
     return {
@@ -205,7 +219,10 @@ class World {
     const act = this.#dice.weighted(Object.fromEntries(acts.map((name) => [name, ACTS[name]])) as Record<Act, number>);
     this.#act(act);
     const dense = this.#ground.profile === 'dense';
-    await this.#time.run(this.#dice.pick(dense ? [10, 200, 1_000, 4_000, 8_000] : [200, 4_000, 60_000, 300_000]), () => this.#node?.dead === true);
+    await this.#time.run(
+      this.#dice.pick(dense ? [10, 200, 1_000, 4_000, 8_000] : [200, 4_000, 60_000, 300_000]),
+      () => this.#node?.dead === true,
+    );
     if (this.#node?.dead === false) return;
     await this.#time.run(Math.max(100, Math.min(this.#downUntil - this.#time.monotonic(), DOWN_SLICE_MS)));
     if (this.#time.monotonic() >= this.#downUntil) await this.#startNode();
@@ -321,7 +338,10 @@ class World {
           this.#readFailShare = on && dice.chance(0.3) ? 0.02 : 0;
         });
       case 'agent_refuses':
-        return this.#during(dice.pick([1_000, 20_000]), (on) => (this.#agent.refuses = on ? dice.pick(['disk_full', 'draining']) : null));
+        return this.#during(
+          dice.pick([1_000, 20_000]),
+          (on) => (this.#agent.refuses = on ? dice.pick(['disk_full', 'draining']) : null),
+        );
     }
   }
 
@@ -401,7 +421,8 @@ class World {
         const stored = this.#checker.row('SELECT definition FROM jobs WHERE name = ? AND deleted_at IS NULL', name);
         // An ephemeral job may be gone by now, of its own accord.
         if (parsed.job.ephemeral && stored === undefined) return;
-        if (stored?.['definition'] !== JSON.stringify(definitionOf(parsed.job))) this.#checker.complain(`the acknowledged write of ${name} is not in the store`);
+        if (stored?.['definition'] !== JSON.stringify(definitionOf(parsed.job)))
+          this.#checker.complain(`the acknowledged write of ${name} is not in the store`);
       },
       name,
     );
@@ -409,7 +430,9 @@ class World {
 
   #delete(): void {
     const name = `job${this.#dice.int(0, JOBS - 1)}`;
-    const id = this.#checker.row('SELECT id FROM jobs WHERE name = ? AND deleted_at IS NULL', name)?.['id'] as number | undefined;
+    const id = this.#checker.row('SELECT id FROM jobs WHERE name = ? AND deleted_at IS NULL', name)?.['id'] as
+      | number
+      | undefined;
     const how = this.#dice.pick(['detach', 'kill'] as const);
     this.#request(
       (jobs) => jobs.delete(name, how),
@@ -417,7 +440,8 @@ class World {
         if (id === undefined) return;
         this.#checker.truth.deleted.add(id);
         const row = this.#checker.row('SELECT deleted_at FROM jobs WHERE id = ?', id);
-        if (row !== undefined && row['deleted_at'] === null) this.#checker.complain(`the acknowledged deletion of ${name} is not in the store`);
+        if (row !== undefined && row['deleted_at'] === null)
+          this.#checker.complain(`the acknowledged deletion of ${name} is not in the store`);
       },
       name,
     );
@@ -437,17 +461,24 @@ class World {
 
   #resetCursor(): void {
     const name = `job${this.#dice.int(0, JOBS - 1)}`;
-    const row = this.#checker.row('SELECT s.job_id, s.cursor_at FROM job_state s JOIN jobs j ON j.id = s.job_id WHERE j.name = ? AND j.deleted_at IS NULL', name);
+    const row = this.#checker.row(
+      'SELECT s.job_id, s.cursor_at FROM job_state s JOIN jobs j ON j.id = s.job_id WHERE j.name = ? AND j.deleted_at IS NULL',
+      name,
+    );
     const wall = this.#time.wall();
     // Whether it is answered or not: it may have been committed.
-    if (row !== undefined && (row['cursor_at'] as number) > wall) this.#checker.rewound(row['job_id'] as number, wall - 1_000, this.#time.wallMax + MINUTE);
+    if (row !== undefined && (row['cursor_at'] as number) > wall)
+      this.#checker.rewound(row['job_id'] as number, wall - 1_000, this.#time.wallMax + MINUTE);
     this.#request((jobs) => jobs.resetCursor(name), undefined, name);
   }
 
   #stopRun(): void {
     const node = this.#node;
     if (node === undefined || node.dead || node.stopped) return;
-    const row = this.#checker.row('SELECT group_id FROM occurrences WHERE phase > 0 ORDER BY group_id LIMIT 1 OFFSET ?', this.#dice.int(0, 5));
+    const row = this.#checker.row(
+      'SELECT group_id FROM occurrences WHERE phase > 0 ORDER BY group_id LIMIT 1 OFFSET ?',
+      this.#dice.int(0, 5),
+    );
     if (row === undefined) return;
     node.leader?.runs.stop(row['group_id'] as number).catch((error: unknown) => {
       if (error instanceof AppError || (error instanceof FencedError && node !== this.#node)) return;
@@ -471,11 +502,15 @@ class World {
     await this.#time.run(HEAL_MS);
     this.#demandProgress(wall);
     await this.#disableAll();
-    const idle = () => (this.#checker.row('SELECT count(*) AS n FROM occurrences WHERE phase > 0')?.['n'] as number) === 0 && this.#agent.size === 0;
+    const idle = () =>
+      (this.#checker.row('SELECT count(*) AS n FROM occurrences WHERE phase > 0')?.['n'] as number) === 0 &&
+      this.#agent.size === 0;
     for (let minute = 0; minute < 60 && !idle(); minute++) await this.#time.run(MINUTE);
     const counts = this.#node?.leader?.counts();
     if (counts === undefined || counts.unfinished + counts.waiting + counts.running + counts.results > 0) {
-      this.#checker.complain(`after healing the leader still holds ${JSON.stringify(counts)}, the agent ${this.#agent.size}`);
+      this.#checker.complain(
+        `after healing the leader still holds ${JSON.stringify(counts)}, the agent ${this.#agent.size}`,
+      );
     }
     this.#checker.finish(this.#disabledAt, this.#grey);
   }
@@ -483,8 +518,14 @@ class World {
   #disabledAt = 0;
 
   #demandProgress(dueBy: number): void {
-    const stuck = this.#checker.row("SELECT count(*) AS n, min(group_id) AS first FROM occurrences WHERE phase > 0 AND due_at <= ?", dueBy);
-    if ((stuck?.['n'] as number) > 0) this.#checker.complain(`${String(stuck?.['n'])} occurrences due before the healing are unfinished after it, first ${String(stuck?.['first'])}`);
+    const stuck = this.#checker.row(
+      'SELECT count(*) AS n, min(group_id) AS first FROM occurrences WHERE phase > 0 AND due_at <= ?',
+      dueBy,
+    );
+    if ((stuck?.['n'] as number) > 0)
+      this.#checker.complain(
+        `${String(stuck?.['n'])} occurrences due before the healing are unfinished after it, first ${String(stuck?.['first'])}`,
+      );
   }
 
   async #disableAll(): Promise<void> {

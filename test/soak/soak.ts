@@ -21,11 +21,20 @@ const { values } = parseArgs({
     'warm-up': { type: 'string', default: '5' },
   },
 });
-const options = { durationS: Number(values.minutes) * 60, rate: Number(values.rate), warmUpS: Number(values['warm-up']) * 60 };
+const options = {
+  durationS: Number(values.minutes) * 60,
+  rate: Number(values.rate),
+  warmUpS: Number(values['warm-up']) * 60,
+};
 
 const target = http.createServer((_request, response) => response.end('ok'));
 await new Promise<void>((done) => target.listen(0, '127.0.0.1', done));
-const node = await startNode({ args: ['--log-level', 'error', ...RETENTION] });
+// For trying other settings of the engine.
+const { NODE_OPTIONS } = process.env;
+const node = await startNode({
+  args: ['--log-level', 'error', ...RETENTION],
+  env: NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS },
+});
 try {
   process.exitCode = report(await soak()) ? 0 : 1;
 } finally {
@@ -76,7 +85,10 @@ function jobsOf(rate: number, url: string): object[] {
     const kind = index % kinds.length;
     const name = `soak-${index}`;
     if (kind === 0 && rate - perSecond >= 2) {
-      jobs.push({ name, schedule: '@every 1s', ...kinds[0]?.() }, { name: `${name}-child`, schedule: '@manually', parent_job: name, ...kinds[0]?.() });
+      jobs.push(
+        { name, schedule: '@every 1s', ...kinds[0]?.() },
+        { name: `${name}-child`, schedule: '@manually', parent_job: name, ...kinds[0]?.() },
+      );
       perSecond += 2;
     } else if (kind === 5 && rate - perSecond >= 2) {
       jobs.push({ name, schedule: '@every 1s', ...kinds[5]?.() });
@@ -94,7 +106,10 @@ async function look(node: TestNode, atS: number): Promise<Sample> {
   const runners = processesNaming(node.dataDir).filter((pid) => parentOf(pid) === node.pid);
   const sum = (of: (pid: number) => number) => runners.reduce((total, pid) => total + of(pid), 0);
   const metrics = (await node.get('/metrics')).text;
-  const ended = [...metrics.matchAll(/^belfry_outcomes_total\{[^}]*\} (\d+)/gm)].reduce((total, [, value]) => total + Number(value), 0);
+  const ended = [...metrics.matchAll(/^belfry_outcomes_total\{[^}]*\} (\d+)/gm)].reduce(
+    (total, [, value]) => total + Number(value),
+    0,
+  );
   const database = ['belfry.db', 'belfry.db-wal'].map((name) => statSync(join(node.dataDir, name)).size);
   return {
     atS,
@@ -109,8 +124,18 @@ async function look(node: TestNode, atS: number): Promise<Sample> {
 
 /** Nothing was dropped or lost on a node that had only its load to carry. */
 async function outcomes(): Promise<Check[]> {
-  const bad = [...(await node.get('/metrics')).text.matchAll(/^belfry_outcomes_total\{outcome="(lost|missed|skipped)"[^}]*\} .*$/gm)];
-  return [{ name: 'nothing lost, missed or skipped', passed: bad.length === 0, detail: bad.map(([line]) => line).join('; ') || 'none' }];
+  const bad = [
+    ...(await node.get('/metrics')).text.matchAll(
+      /^belfry_outcomes_total\{outcome="(lost|missed|skipped)"[^}]*\} .*$/gm,
+    ),
+  ];
+  return [
+    {
+      name: 'nothing lost, missed or skipped',
+      passed: bad.length === 0,
+      detail: bad.map(([line]) => line).join('; ') || 'none',
+    },
+  ];
 }
 
 function residentBytes(pid: number): number {

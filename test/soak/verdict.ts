@@ -44,7 +44,12 @@ export function judgeSoak(samples: readonly Sample[], options: { warmUpS: number
   ];
 }
 
-function memory(name: string, first: readonly Sample[], second: readonly Sample[], of: (sample: Sample) => number): Check {
+function memory(
+  name: string,
+  first: readonly Sample[],
+  second: readonly Sample[],
+  of: (sample: Sample) => number,
+): Check {
   const [before, after] = [mean(first.map(of)), mean(second.map(of))];
   const growth = after / before - 1;
   const detail = `${mib(before)} → ${mib(after)} (${(growth * 100).toFixed(1)} %)`;
@@ -52,7 +57,12 @@ function memory(name: string, first: readonly Sample[], second: readonly Sample[
 }
 
 /** Runs come and go, so the fewest of each half are compared: what leaks is never given back. */
-function files(name: string, first: readonly Sample[], second: readonly Sample[], of: (sample: Sample) => number): Check {
+function files(
+  name: string,
+  first: readonly Sample[],
+  second: readonly Sample[],
+  of: (sample: Sample) => number,
+): Check {
   const [before, after] = [Math.min(...first.map(of)), Math.min(...second.map(of))];
   return { name, passed: after <= before, detail: `${before} → ${after}` };
 }
@@ -68,7 +78,11 @@ function pace(kept: readonly Sample[], rate: number): Check {
   const [from, to] = [kept[0], kept.at(-1)];
   if (from === undefined || to === undefined) return { name: 'pace', passed: false, detail: 'no samples' };
   const perSecond = (to.ended - from.ended) / (to.atS - from.atS);
-  return { name: 'pace', passed: perSecond >= rate * ENDED_SHARE_MIN, detail: `${perSecond.toFixed(1)} runs/s of ${rate}` };
+  return {
+    name: 'pace',
+    passed: perSecond >= rate * ENDED_SHARE_MIN,
+    detail: `${perSecond.toFixed(1)} runs/s of ${rate}`,
+  };
 }
 
 function mean(values: readonly number[]): number {

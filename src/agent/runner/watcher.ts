@@ -250,7 +250,9 @@ function isUnreaped(run: Run): boolean {
   if (pid === null || run.adopted === 'blind') return false;
   let unreaped = false;
   unlessExhausted(() => {
-    unreaped = existence({ pid, startTicks, bootId: BOOT_ID }) === 'zombie';
+    const state = existence({ pid, startTicks, bootId: BOOT_ID });
+    // The node may have reaped it already, with its word still on the way.
+    unreaped = state === 'zombie' || (state === 'gone' && run.adopted === 'asked');
   });
   return unreaped;
 }

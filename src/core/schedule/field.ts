@@ -133,7 +133,13 @@ function parseHashRange(source: Source, base: string, at: number): [number, numb
       at,
       `"${shown(base)}" is not understood in the ${source.kind.label} field; write "${base[0]}" or "${base[0]}(a-b)"`,
     );
-  if (!base.endsWith(')')) return refuse(at + base.length, `the "(" after "${base[0]}" is never closed`, ')', 0);
+  if (!base.endsWith(')')) {
+    const message = `the "(" after "${base[0]}" is never closed`;
+    // Closing it puts it right only where a range stands behind it.
+    return /^.\([^-]+-[^-]+$/.test(base)
+      ? refuse(at + base.length, message, ')', 0)
+      : refuse(at + base.length, message);
+  }
   const dash = base.indexOf('-', 2);
   if (dash < 0) return refuse(at + 2, `"${base[0]}(…)" needs a range such as "${base[0]}(0-5)"`);
   const from = parseValue(source, base.slice(2, dash), at + 2);

@@ -129,7 +129,8 @@ function decodeAnswer(status: number, text: string): RqliteAnswer {
   if (status !== 200) return { kind: 'failed', status, message: text.trim().slice(0, 300) };
   const answer: unknown = JSON.parse(text);
   if (!isRecord(answer)) throw new Error('rqlite answered no JSON object');
-  if (answer['error'] !== undefined) return { kind: 'failed', status, message: String(answer['error']).slice(0, 300) };
+  if (answer['error'] !== undefined)
+    return { kind: 'failed', status, message: JSON.stringify(answer['error']).slice(0, 300) };
   const results = answer['results'] ?? [];
   if (!Array.isArray(results) || !results.every(isResult)) throw new Error('rqlite answered results of another shape');
   return { kind: 'results', results };
@@ -140,7 +141,8 @@ function isResult(value: unknown): value is RqliteResult {
   if (!isRecord(value)) return false;
   const { columns = [], values = [], rows_affected = 0, error } = value;
   const named = Array.isArray(columns) && columns.every((column) => typeof column === 'string');
-  const rows = Array.isArray(values) && values.every((row) => Array.isArray(row) && row.length === (columns as unknown[]).length);
+  const rows =
+    Array.isArray(values) && values.every((row) => Array.isArray(row) && row.length === (columns as unknown[]).length);
   return named && rows && typeof rows_affected === 'number' && (error === undefined || typeof error === 'string');
 }
 

@@ -35,13 +35,25 @@ const sources: Target = {
   limitMs: 60,
   run(dice) {
     const argv = Array.from({ length: dice.size(6) }, () => dice.mangle(flag(dice)));
-    const env = Object.fromEntries(Array.from({ length: dice.size(5) }, () => [dice.mangle(envName(option(dice))), dice.mangle(value(dice))]));
+    const env = Object.fromEntries(
+      Array.from({ length: dice.size(5) }, () => [dice.mangle(envName(option(dice))), dice.mangle(value(dice))]),
+    );
     const data = dice.chance(0.3) ? dice.json() : dice.mangleJson(parseYaml(FILE));
     withInput({ argv, env, data }, () => {
       const { flags } = parseFlags(argv);
-      const given: ConfigSources = { flags, env, file: dice.chance(0.6) ? { path: '/belfry.yml', data } : null, nodeName: 'host' };
+      const given: ConfigSources = {
+        flags,
+        env,
+        file: dice.chance(0.6) ? { path: '/belfry.yml', data } : null,
+        nodeName: 'host',
+      };
       const parsed = parseConfig(given);
-      if (parsed.ok) return must(parsed.notices.every((notice) => notice !== ''), 'notices are sentences', parsed.notices);
+      if (parsed.ok)
+        return must(
+          parsed.notices.every((notice) => notice !== ''),
+          'notices are sentences',
+          parsed.notices,
+        );
       must(parsed.problems.length > 0, 'at least one problem');
       for (const problem of parsed.problems) {
         must(problem.message !== '' && problem.remedy !== '', 'what is wrong and what to do', problem);
@@ -55,7 +67,24 @@ function option(dice: Dice): string {
 }
 
 function value(dice: Dice): string {
-  return dice.pick(['127.0.0.1:18080', ':8080', '[::1]:1', '5m', '1h30m', '64MiB', '1e3', 'true', 'info', 'a=b,c=d', 'A,B', '/var/lib', 'Europe/Madrid', '100', '-1', '']);
+  return dice.pick([
+    '127.0.0.1:18080',
+    ':8080',
+    '[::1]:1',
+    '5m',
+    '1h30m',
+    '64MiB',
+    '1e3',
+    'true',
+    'info',
+    'a=b,c=d',
+    'A,B',
+    '/var/lib',
+    'Europe/Madrid',
+    '100',
+    '-1',
+    '',
+  ]);
 }
 
 function flag(dice: Dice): string {
@@ -63,7 +92,8 @@ function flag(dice: Dice): string {
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'belfry-fuzz-config-'));
-const BOMB = 'a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n';
+const BOMB =
+  'a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n';
 
 const files: Target = {
   name: 'configuration file',
@@ -71,11 +101,20 @@ const files: Target = {
   limitMs: 300,
   async run(dice) {
     const path = join(directory, dice.pick(['belfry.yml', 'belfry.json']));
-    const text = dice.chance(0.1) ? dice.bytes(500) : Buffer.from(dice.mangle(path.endsWith('.json') ? JSON.stringify(parseYaml(FILE)) : dice.chance(0.1) ? BOMB : FILE));
+    const text = dice.chance(0.1)
+      ? dice.bytes(500)
+      : Buffer.from(
+          dice.mangle(path.endsWith('.json') ? JSON.stringify(parseYaml(FILE)) : dice.chance(0.1) ? BOMB : FILE),
+        );
     writeFileSync(path, text);
     await withInputAsync(text.toString('latin1'), async () => {
       const file = await readConfigFile(path);
-      if (file.kind === 'failed') return must(file.problem.message !== '' && !file.problem.message.includes('\n') && file.problem.remedy !== '', 'one line and a remedy', file.problem);
+      if (file.kind === 'failed')
+        return must(
+          file.problem.message !== '' && !file.problem.message.includes('\n') && file.problem.remedy !== '',
+          'one line and a remedy',
+          file.problem,
+        );
       if (file.kind === 'read') parseConfig({ flags: [], env: {}, file, nodeName: 'host' });
     });
   },
@@ -94,7 +133,11 @@ const units: Target = {
       const bytes = parseBytes(text);
       must(bytes === undefined || (Number.isSafeInteger(bytes) && bytes >= 0), 'a size is a whole number', bytes);
       const address = parseAddress(text);
-      must(address === undefined || (Number.isInteger(address.port) && address.port >= 0 && address.port < 65_536), 'a port is a port', address);
+      must(
+        address === undefined || (Number.isInteger(address.port) && address.port >= 0 && address.port < 65_536),
+        'a port is a port',
+        address,
+      );
     });
   },
 };

@@ -12,7 +12,8 @@ import { must, type Target, withInput } from '../target.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'belfry-fuzz-disk-'));
 const KEY = 1_795_374_254_380_000;
-const INDEX = 'o 0 100 1795374254380000 0\ne 0 50 1795374254480000 0\no 100 100 1795374254580000 1\nk 60 60 0\ne 50 14 1795374254680000 0\n';
+const INDEX =
+  'o 0 100 1795374254380000 0\ne 0 50 1795374254480000 0\no 100 100 1795374254580000 1\nk 60 60 0\ne 50 14 1795374254680000 0\n';
 
 const logs: Target = {
   name: 'log and index',
@@ -23,7 +24,11 @@ const logs: Target = {
     mkdirSync(dirname(base), { recursive: true });
     const index = dice.mangleBytes(Buffer.from(INDEX));
     const [out, err] = [dice.bytes(300), dice.bytes(100)];
-    for (const [ending, bytes] of [['.idx', index], ['.out', out], ['.err', err]] as const) {
+    for (const [ending, bytes] of [
+      ['.idx', index],
+      ['.out', out],
+      ['.err', err],
+    ] as const) {
       if (dice.chance(0.9)) writeFileSync(base + ending, bytes);
       else rmSync(base + ending, { force: true });
     }
@@ -32,9 +37,19 @@ const logs: Target = {
       const log = openLog(directory, KEY);
       if (log === null) return;
       must(Number.isSafeInteger(log.totalBytes) && log.totalBytes >= 0, 'a total', log.totalBytes);
-      must(log.firstKeptByte >= 0 && log.firstKeptByte <= log.totalBytes, 'the first kept byte is inside', log.firstKeptByte, log.totalBytes);
+      must(
+        log.firstKeptByte >= 0 && log.firstKeptByte <= log.totalBytes,
+        'the first kept byte is inside',
+        log.firstKeptByte,
+        log.totalBytes,
+      );
       const read = log.read(from, limit);
-      must(read.bytes.length <= limit && read.from >= 0 && read.from + read.bytes.length <= log.totalBytes, 'a slice inside the log', read.from, read.bytes.length);
+      must(
+        read.bytes.length <= limit && read.from >= 0 && read.from + read.bytes.length <= log.totalBytes,
+        'a slice inside the log',
+        read.from,
+        read.bytes.length,
+      );
       must(readTail(log, 256).length <= 256, 'a tail');
     });
   },
@@ -80,14 +95,17 @@ const messages: Target = {
   weight: 4,
   limitMs: 60,
   run(dice) {
-    const sent: RunnerMessage[] = Array.from({ length: dice.size(8) }, () => ({ t: 'problem', message: dice.noise(50) }));
+    const sent: RunnerMessage[] = Array.from({ length: dice.size(8) }, () => ({
+      t: 'problem',
+      message: dice.noise(50),
+    }));
     const good = Buffer.from(sent.map(encodeMessage).join(''));
     const bytes = dice.chance(0.5) ? good : dice.mangleBytes(good);
     withInput(bytes, () => {
       const decoder = new LineDecoder<RunnerMessage>();
       const got: RunnerMessage[] = [];
       try {
-        for (let from = 0; from < bytes.length; ) {
+        for (let from = 0; from < bytes.length;) {
           const end = Math.min(bytes.length, from + 1 + dice.size(40));
           got.push(...decoder.push(bytes.subarray(from, end)));
           from = end;

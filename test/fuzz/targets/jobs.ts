@@ -37,7 +37,14 @@ const JOB = {
   processors: { log: { forward: 'true' }, files: { log_dir: '/tmp' } },
   concurrency: 'forbid',
   executor: 'shell',
-  executor_config: { command: `echo ${SECRET}`, shell: 'true', env: `TOKEN=${SECRET}`, payload: Buffer.from(SECRET).toString('base64'), timeout: '30s', mem_limit: '64MiB' },
+  executor_config: {
+    command: `echo ${SECRET}`,
+    shell: 'true',
+    env: `TOKEN=${SECRET}`,
+    payload: Buffer.from(SECRET).toString('base64'),
+    timeout: '30s',
+    mem_limit: '64MiB',
+  },
   status: '',
   next: '2026-11-22T17:00:00Z',
   ephemeral: false,
@@ -66,7 +73,11 @@ const bodies: Target = {
       const json = parseJson(text);
       if (!json.ok) {
         must(json.line >= 1 && json.column >= 1 && json.offset <= text.length, 'a place in the text', json);
-        return must(!json.message.includes(SECRET) && json.message.length < 200, 'a short message without the body', json);
+        return must(
+          !json.message.includes(SECRET) && json.message.length < 200,
+          'a short message without the body',
+          json,
+        );
       }
       const parsed = parseJobInput(json.value);
       if (parsed.ok) return accepted(parsed.job);
@@ -81,19 +92,58 @@ const bodies: Target = {
 
 function accepted(job: Extract<ReturnType<typeof parseJobInput>, { ok: true }>['job']): void {
   const definition = definitionOf(job);
-  const view = jobView(definition, { successCount: 0, errorCount: 0, lastSuccessAt: null, lastErrorAt: null, dependentJobs: [], status: '', nextAt: null });
+  const view = jobView(definition, {
+    successCount: 0,
+    errorCount: 0,
+    lastSuccessAt: null,
+    lastErrorAt: null,
+    dependentJobs: [],
+    status: '',
+    nextAt: null,
+  });
   const again = parseJobInput(JSON.parse(JSON.stringify(view)));
   must(again.ok, 'a job as shown can be posted again', view, again);
-  must(JSON.stringify(definitionOf(again.job)) === JSON.stringify(definition), 'showing and posting changes nothing', definition, definitionOf(again.job));
+  must(
+    JSON.stringify(definitionOf(again.job)) === JSON.stringify(definition),
+    'showing and posting changes nothing',
+    definition,
+    definitionOf(again.job),
+  );
   const { job: compiled } = compileJob({ id: 1, version: 1, anchorAt: 0, definition }, CONTEXT);
-  must([compiled.killGraceMs, compiled.misfire.graceMs, compiled.lifecycle.retry.delayMs].every((ms) => Number.isFinite(ms) && ms >= 0), 'durations are numbers', compiled);
+  must(
+    [compiled.killGraceMs, compiled.misfire.graceMs, compiled.lifecycle.retry.delayMs].every(
+      (ms) => Number.isFinite(ms) && ms >= 0,
+    ),
+    'durations are numbers',
+    compiled,
+  );
 }
 
 const CONFIG = {
-  shell: { command: 'sh -c "echo \'a b\' $X" | cat', shell: 'false', cwd: '/tmp', env: 'A=1,B="x y"', timeout: '30s', mem_limit: '64MiB', payload: 'aGVsbG8=', success_codes: '0,2', su: 'nobody:nogroup' },
+  shell: {
+    command: 'sh -c "echo \'a b\' $X" | cat',
+    shell: 'false',
+    cwd: '/tmp',
+    env: 'A=1,B="x y"',
+    timeout: '30s',
+    mem_limit: '64MiB',
+    payload: 'aGVsbG8=',
+    success_codes: '0,2',
+    su: 'nobody:nogroup',
+  },
   http: {
-    method: 'POST', url: 'https://user:pw@example.org:8443/a?b=c#d', headers: '["Content-Type: application/json","X-Token: a"]', body: '{"a":1}', timeout: '10', expectCode: '200-204,301', expectBody: 'o[k]+',
-    tlsNoVerifyPeer: 'false', tlsCertificateFile: '/c', tlsCertificateKeyFile: '/k', tlsRootCAsFile: '/r', debug: 'true',
+    method: 'POST',
+    url: 'https://user:pw@example.org:8443/a?b=c#d',
+    headers: '["Content-Type: application/json","X-Token: a"]',
+    body: '{"a":1}',
+    timeout: '10',
+    expectCode: '200-204,301',
+    expectBody: 'o[k]+',
+    tlsNoVerifyPeer: 'false',
+    tlsCertificateFile: '/c',
+    tlsCertificateKeyFile: '/k',
+    tlsRootCAsFile: '/r',
+    debug: 'true',
   },
 };
 
@@ -104,18 +154,41 @@ const executors: Target = {
   run(dice) {
     const kind = dice.pick(['shell', 'http'] as const);
     const config = Object.fromEntries(
-      Object.entries(CONFIG[kind]).flatMap(([key, value]) => (dice.chance(0.3) ? [] : [[key, dice.chance(0.3) ? dice.mangle(value) : value]])),
+      Object.entries(CONFIG[kind]).flatMap(([key, value]) =>
+        dice.chance(0.3) ? [] : [[key, dice.chance(0.3) ? dice.mangle(value) : value]],
+      ),
     ) as Record<string, string>;
     withInput([kind, config], () => {
       if (kind === 'http') {
         const parsed = parseHttpConfig(config) as { problem?: string; message?: string };
         return must(typeof parsed === 'object', 'an answer', parsed);
       }
-      const run = { key: 1, id: '1000-n', group: 1, attempt: 1, job: 'j', jobId: 1, trigger: 'manual', scheduledAt: 0, executor: 'shell', config, timeoutMs: null, killGraceMs: 0 } as unknown as StartRequest;
+      const run = {
+        key: 1,
+        id: '1000-n',
+        group: 1,
+        attempt: 1,
+        job: 'j',
+        jobId: 1,
+        trigger: 'manual',
+        scheduledAt: 0,
+        executor: 'shell',
+        config,
+        timeoutMs: null,
+        killGraceMs: 0,
+      } as unknown as StartRequest;
       const planned = planShell(run, { node: 'n', base: { PATH: '/bin' } });
-      if (planned.kind === 'invalid') return must(planned.message !== '' && planned.message.length < 400, 'a short sentence', planned);
-      must(planned.plan.words.length > 0 && planned.plan.words.every((word) => typeof word === 'string'), 'words', planned.plan.words);
-      must(Object.values(processEnvironment(run, 'n', {}, null)).every((value) => typeof value === 'string'), 'an environment of texts');
+      if (planned.kind === 'invalid')
+        return must(planned.message !== '' && planned.message.length < 400, 'a short sentence', planned);
+      must(
+        planned.plan.words.length > 0 && planned.plan.words.every((word) => typeof word === 'string'),
+        'words',
+        planned.plan.words,
+      );
+      must(
+        Object.values(processEnvironment(run, 'n', {}, null)).every((value) => typeof value === 'string'),
+        'an environment of texts',
+      );
     });
   },
 };
@@ -137,13 +210,18 @@ const arrays: Target = {
         must(text !== good || good.length > 200_000, 'a good array is taken', error.message);
         return;
       }
-      if (text === good) must(JSON.stringify(elements.map((one) => JSON.parse(one) as unknown)) === JSON.stringify(JSON.parse(good)), 'the elements are the array’s', elements);
+      if (text === good)
+        must(
+          JSON.stringify(elements.map((one) => JSON.parse(one) as unknown)) === JSON.stringify(JSON.parse(good)),
+          'the elements are the array’s',
+          elements,
+        );
     });
   },
 };
 
 async function* inPieces(dice: Dice, bytes: Buffer): AsyncGenerator<Uint8Array> {
-  for (let from = 0; from < bytes.length; ) {
+  for (let from = 0; from < bytes.length;) {
     const end = Math.min(bytes.length, from + 1 + dice.size(64));
     yield bytes.subarray(from, end);
     from = end;
