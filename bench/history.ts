@@ -98,7 +98,7 @@ async function executionsKept(node: DrivenNode): Promise<number> {
     for (let cursor: string | null = ''; cursor !== null;) {
       const { body } = await node.client.call(
         'GET',
-        `/v1/runs?job=old-${i}&limit=1000${cursor === '' ? '' : `&cursor=${cursor}`}`,
+        `/v1/runs?job=old-${i}&limit=100${cursor === '' ? '' : `&cursor=${cursor}`}`,
       );
       const page = JSON.parse(body) as { runs: unknown[]; cursor: string | null };
       kept += page.runs.length;

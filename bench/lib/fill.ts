@@ -65,9 +65,10 @@ function copies(when: Fill['when'], { template, from, to, at }: Slice) {
   const { schedule, next } = when === 'rare' ? RARE : WAVE;
   const perSecond = when === 'rare' ? 1 : when.perSecond;
   const day = Math.floor(at / DAY_MS) * DAY_MS;
+  // Numbers arrive as floating point, whose division and text are not what is meant here.
   const numbers =
-    `WITH RECURSIVE n (i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?), ` +
-    `c AS (SELECT i, at, day, (at - day) / 1000 + i / per AS second FROM n, (SELECT ? AS at, ? AS day, ? AS per)), ` +
+    `WITH RECURSIVE n (i) AS (SELECT CAST(? AS INTEGER) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?), ` +
+    `c AS (SELECT i, at, day, (at - day) / 1000 + i / per AS second FROM n, (SELECT CAST(? AS INTEGER) AS at, CAST(? AS INTEGER) AS day, CAST(? AS INTEGER) AS per)), ` +
     `d AS (SELECT i, 'job-' || i AS name, ${schedule} AS schedule, ${next} AS next_at FROM c) `;
   const params = [from, to, at, day, perSecond, template];
   const definition = `replace(replace(t.definition, '${TEMPLATE}', d.name), '${TEMPLATE_SCHEDULE}', d.schedule)`;

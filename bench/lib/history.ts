@@ -5,11 +5,11 @@ import type { SqliteDatabase } from '../../src/store/sqlite.ts';
 const SLICE = 50_000;
 const MINUTE_MS = 60_000;
 
-// Run n belongs to job n % jobs and was due n / jobs minutes before the first one; one in twenty failed.
+// Numbers arrive as floating point, hence the casts. Run n belongs to job n % jobs and was due n / jobs minutes before the first one; one in twenty failed.
 const OCCURRENCES = `INSERT INTO occurrences (group_id, job_id, job_version, trigger, nominal_at, dedup, due_at, parent_group, phase, outcome, reason, finished_at, wake_at, last_at, count, forced)
-  WITH RECURSIVE n (i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)
-  SELECT ? + i, j.job_id, j.version, 0, t.at, 0, t.at, NULL, 0, CASE WHEN i % 20 = 0 THEN 3 ELSE 1 END, CASE WHEN i % 20 = 0 THEN 1 ELSE 0 END, t.at + 40, NULL, NULL, 1, 0
-  FROM n JOIN (SELECT ? + (n.i / ?) * ${MINUTE_MS} AS at, n.i AS k FROM n) t ON t.k = n.i JOIN job_state j ON j.job_id = ? + (n.i % ?)`;
+  WITH RECURSIVE n (i) AS (SELECT CAST(? AS INTEGER) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)
+  SELECT ? + t.i, j.job_id, j.version, 0, t.at, 0, t.at, NULL, 0, CASE WHEN t.i % 20 = 0 THEN 3 ELSE 1 END, CASE WHEN t.i % 20 = 0 THEN 1 ELSE 0 END, t.at + 40, NULL, NULL, 1, 0
+  FROM (SELECT i, CAST(? AS INTEGER) + i / CAST(? AS INTEGER) * ${MINUTE_MS} AS at FROM n) t CROSS JOIN job_state j ON j.job_id = ? + t.i % CAST(? AS INTEGER)`;
 const EXECUTIONS = `INSERT INTO executions (key, group_id, job_id, attempt, relaunch, node, started_at_us, finished_at_us, outcome, reason, exit_code, signal, message, output_bytes, log_bytes)
   SELECT group_id, group_id, job_id, 1, 0, 'bench', nominal_at * 1000, (nominal_at + 40) * 1000, outcome, reason, CASE outcome WHEN 1 THEN 0 ELSE 1 END, NULL, NULL, 40, 0
   FROM occurrences WHERE group_id >= ? AND group_id < ?`;

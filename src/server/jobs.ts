@@ -15,7 +15,9 @@ import {
   JOBS_BY_NAME,
   type JobRow,
   type JobWrite,
+  NEWEST_DECIDED,
   putJob,
+  releaseRanges,
   resetCursor,
 } from '../store/jobs.ts';
 import { dropIntent, endOccurrence } from '../store/results.ts';
@@ -139,14 +141,19 @@ export class Jobs {
       if (known === undefined) throw notFound(name);
       const now = Math.floor(this.#m.clock.now());
       await this.#m.scheduler.settle([row.id], now);
+      const [decided] = await this.#m.store.read<{ at: number | null }>(NEWEST_DECIDED, [row.id, now], 'linearizable');
+      const cursorAt = decided?.at ?? now;
       const anchorAt = anchorBy(known, row.anchor_at, now);
       const job = known.spec === null ? known : { ...known, spec: { ...known.spec, anchorAt } };
-      const nextAt = job.definition.disabled ? null : planJobWrite.nextAt(job, now);
-      await this.#m.store.writeFor([resetCursor(job.id, job.version, now, nextAt, anchorAt)]);
+      const nextAt = job.definition.disabled ? null : planJobWrite.nextAt(job, cursorAt);
+      await this.#m.store.writeFor([
+        releaseRanges(job.id, cursorAt),
+        resetCursor(job.id, job.version, cursorAt, nextAt, anchorAt),
+      ]);
       this.#m.definitions.put(job);
-      this.#m.scheduler.put(job.id, nextAt, now);
+      this.#m.scheduler.put(job.id, nextAt, cursorAt);
       this.#m.emit({ kind: 'job_changed', job: name, change: 'cursor_reset' });
-      return this.#list.viewOf({ ...row, cursor_at: now, next_at: nextAt, anchor_at: anchorAt });
+      return this.#list.viewOf({ ...row, cursor_at: cursorAt, next_at: nextAt, anchor_at: anchorAt });
     });
   }
 

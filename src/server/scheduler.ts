@@ -149,8 +149,9 @@ export class Scheduler {
     const jobs = await this.#m.definitions.load(due.map((entry) => entry.jobId));
     return due.flatMap(({ jobId, cursorAt }) => {
       const job = jobs.get(jobId);
-      const dropped = job?.spec == null ? undefined : dueRange(job.spec, cursorAt, now);
-      if (job === undefined || dropped === undefined) return [];
+      if (job === undefined || job.spec === null) return [];
+      const dropped = dueRange(job.spec, cursorAt, now);
+      if (dropped === undefined) return [];
       const group = this.#m.identities.next();
       this.#m.emit({
         kind: 'occurrence_dropped',

@@ -258,7 +258,7 @@ export class SimAgent {
 
   #report(tell: (events: AgentEvents) => void, to: Stream | null = this.#connection): void {
     const events = to?.events;
-    if (to === null || events == null) return;
+    if (to === null || events === null || events === undefined) return;
     const at = Math.max(this.#lastReport, this.#time.monotonic() + this.#random.float() * this.#options.delayMsMax);
     this.#lastReport = at;
     this.#time.at(at - this.#time.monotonic(), () => to.connection.defer(() => tell(events)));

@@ -462,10 +462,12 @@ class World {
   #resetCursor(): void {
     const name = `job${this.#dice.int(0, JOBS - 1)}`;
     const row = this.#checker.row(
-      'SELECT s.job_id, s.cursor_at FROM job_state s JOIN jobs j ON j.id = s.job_id WHERE j.name = ? AND j.deleted_at IS NULL',
+      'SELECT s.job_id, s.cursor_at, s.anchor_at FROM job_state s JOIN jobs j ON j.id = s.job_id WHERE j.name = ? AND j.deleted_at IS NULL',
       name,
     );
     const wall = this.#time.wall();
+    // Created by a clock that was ahead: a reset moves the phase of @every, which the history does not know of.
+    if (row !== undefined && (row['anchor_at'] as number) > wall) return;
     // Whether it is answered or not: it may have been committed.
     if (row !== undefined && (row['cursor_at'] as number) > wall)
       this.#checker.rewound(row['job_id'] as number, wall - 1_000, this.#time.wallMax + MINUTE);
