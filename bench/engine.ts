@@ -65,7 +65,7 @@ export async function measureEngine(context: BenchContext, load: EngineLoad): Pr
 
 async function startEngine(context: BenchContext, sources: Sources, load: EngineLoad) {
   const clock = new SteppedClock(Date.UTC(2026, 0, 1));
-  const path = join(context.scratch, `engine-${load.sleepers ?? 0}-${load.kept}.db`);
+  const path = join(context.scratch, `engine-${load.sleepers ?? 0}-${load.kept}-${load.wave ?? false}.db`);
   const everySecond = Array.from({ length: load.jobs }, (_, i) => ({ name: `due-${i}`, schedule: '* * * * * *' }));
   const others = load.sleepers ?? 0;
   const when = load.wave === true ? { perSecond: load.jobs } : 'rare';

@@ -25,12 +25,42 @@ const START = Date.UTC(2026, 0, 1);
 
 async function measure(context: BenchContext, batch: number): Promise<Figures> {
   const jobs = context.option('jobs', 1_000);
+  const { database, path, write } = await openStore(context);
+  const statements = await statementsOf(context);
+  await write(Array.from({ length: jobs }, (_, i) => ({ sql: ADD_JOB, params: [i + 1] })));
+  let next = 0;
+  const tick = async () => {
+    const runs = Array.from({ length: batch }, () => next++);
+    return [await write(statements.intents(runs, jobs)), await write(statements.results(runs, jobs))];
+  };
+  while (next < context.option('kept', 0)) await tick();
+  const kept = next;
+  const commits: number[] = [];
+  const [cpu, from] = [process.cpuUsage(), performance.now()];
+  while (next < kept + context.option('runs', 60_000)) commits.push(...(await tick()));
+  const runs = next - kept;
+  const seconds = (performance.now() - from) / 1000;
+  const used = process.cpuUsage(cpu);
+  // Frames of one tick in a -wal that starts afresh: every page a run touches is written here and again at the checkpoint.
+  await database.read('local', 'PRAGMA wal_checkpoint(RESTART)');
+  await database.read('local', 'PRAGMA wal_autocheckpoint = 1000000');
+  await tick();
+  const [frames] = await database.read('local', 'PRAGMA wal_checkpoint(PASSIVE)');
+  return {
+    runs_per_s: rounded(runs / seconds),
+    cpu_per_run_us: rounded((used.user + used.system) / runs),
+    pages_per_run: rounded(Number(frames?.['log']) / batch),
+    ...latencies('commit', commits),
+    database_mb: rounded(statSync(path).size / 2 ** 20),
+  };
+}
+
+const load = <T>({ root }: BenchContext, path: string) =>
+  import(pathToFileURL(join(root, 'src/store', path)).href) as Promise<T>;
+
+async function openStore(context: BenchContext) {
   const sources = await loadSources(context.root);
-  const load = <T>(path: string) => import(pathToFileURL(join(context.root, 'src', path)).href) as Promise<T>;
-  const { fence } = await load<typeof import('../src/store/database.ts')>('store/database.ts');
-  const { plainLaunches, firstExecutions } =
-    await load<typeof import('../src/store/occurrences.ts')>('store/occurrences.ts');
-  const { finishStatements } = await load<typeof import('../src/store/results.ts')>('store/results.ts');
+  const { fence } = await load<typeof import('../src/store/database.ts')>(context, 'database.ts');
   const path = join(context.scratch, 'store.db');
   const checkpointPages = context.option('checkpoint-pages', 0);
   const database = sources.openSqlite(path, {
@@ -40,41 +70,28 @@ async function measure(context: BenchContext, batch: number): Promise<Figures> {
   context.defer(() => database.close());
   await sources.migrate(database);
   const epoch = await sources.claimLeadership(database, 'bench');
+  /** Answers how long it took, ms. */
   const write = async (statements: readonly Statement[]) => {
     const from = performance.now();
     const outcome = await database.write([fence(epoch), ...statements]);
     if (outcome.kind !== 'committed') throw new Error(`not committed: ${outcome.kind}`);
     return performance.now() - from;
   };
-  await write(Array.from({ length: jobs }, (_, i) => ({ sql: ADD_JOB, params: [i + 1] })));
-  let next = 0;
-  const tick = async () => {
-    const runs = Array.from({ length: batch }, () => next++);
-    const plain = runs.map((run) => occurrenceOf(run, jobs));
-    const intents = [
-      ...plainLaunches(plain).map(({ statement }) => statement),
-      firstExecutions(START * 1000 + (runs[0] ?? 0), START * 1000 + next - 1, 'bench'),
-    ];
-    return [await write(intents), await write(finishStatements(runs.map((run) => finishOf(run, jobs))))];
-  };
-  while (next < context.option('kept', 0)) await tick();
-  const kept = next;
-  const commits: number[] = [];
-  const [cpu, from] = [process.cpuUsage(), performance.now()];
-  while (next < kept + context.option('runs', 60_000)) commits.push(...(await tick()));
-  const seconds = (performance.now() - from) / 1000;
-  const used = process.cpuUsage(cpu);
-  // Frames of one tick in a -wal that starts afresh: every page a run touches is written here and again at the checkpoint.
-  await database.read('local', 'PRAGMA wal_checkpoint(RESTART)');
-  await database.read('local', 'PRAGMA wal_autocheckpoint = 1000000');
-  await tick();
-  const [frames] = await database.read('local', 'PRAGMA wal_checkpoint(PASSIVE)');
+  return { database, path, write };
+}
+
+async function statementsOf(context: BenchContext) {
+  const { plainLaunches, firstExecutions } = await load<typeof import('../src/store/occurrences.ts')>(
+    context,
+    'occurrences.ts',
+  );
+  const { finishStatements } = await load<typeof import('../src/store/results.ts')>(context, 'results.ts');
   return {
-    runs_per_s: rounded((next - batch - kept) / seconds),
-    cpu_per_run_us: rounded((used.user + used.system) / (next - batch - kept)),
-    pages_per_run: rounded(Number(frames?.['log']) / batch),
-    ...latencies('commit', commits),
-    database_mb: rounded(statSync(path).size / 2 ** 20),
+    intents: (runs: readonly number[], jobs: number) => [
+      ...plainLaunches(runs.map((run) => occurrenceOf(run, jobs))).map(({ statement }) => statement),
+      firstExecutions(START * 1000 + (runs[0] ?? 0), START * 1000 + (runs.at(-1) ?? 0), 'bench'),
+    ],
+    results: (runs: readonly number[], jobs: number) => finishStatements(runs.map((run) => finishOf(run, jobs))),
   };
 }
 

@@ -32,7 +32,9 @@ export function logEvent(log: EventLog, event: BelfryEvent): void {
     case 'processor_problem':
       return log.warn(fields, 'a processor failed');
     case 'recovered':
-      return log.info(fields, `took over ${event.unfinished} unfinished runs`);
+      return event.unfinished === 0
+        ? log.debug(fields, 'nothing unfinished to take over')
+        : log.info(fields, `took over ${event.unfinished} unfinished runs`);
     case 'occurrence_committed':
     case 'results_committed':
     case 'swept':

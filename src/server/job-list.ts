@@ -32,6 +32,11 @@ export class JobList {
     return view as JobView;
   }
 
+  /** Views by job name. */
+  async viewsByName(rows: readonly JobRow[]): Promise<Map<string, JobView>> {
+    return new Map((await this.viewsOf(rows)).map((view) => [view.name, view]));
+  }
+
   async list(query: JobListQuery): Promise<{ total: number; jobs: JobView[] }> {
     const { total, ids } = await this.#ids(query);
     const jobs: JobView[] = [];

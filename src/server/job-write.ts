@@ -135,3 +135,10 @@ function calendarProblem(definition: JobDefinition, context: CompileContext): Ap
     remedy: 'PUT /v1/calendars/NAME creates it; GET /v1/calendars lists them',
   });
 }
+
+/** A job that was stored under a clock running ahead: `@every` would begin only at its anchor, so that goes back by whole intervals. */
+export function anchorBy({ spec }: CompiledJob, anchorAt: number, now: number): number {
+  if (spec?.schedule.kind !== 'every' || anchorAt <= now) return anchorAt;
+  const { intervalMs } = spec.schedule;
+  return anchorAt - Math.ceil((anchorAt - now) / intervalMs) * intervalMs;
+}

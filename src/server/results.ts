@@ -5,6 +5,7 @@
 import { afterAttempt, type NextStep } from '../core/lifecycle.ts';
 import type { CompiledJob } from '../core/compiled-job.ts';
 import type { Clock } from '../lib/clock.ts';
+import { Gather } from '../lib/gather.ts';
 import type { Mutex } from '../lib/mutex.ts';
 import type { Random } from '../lib/random.ts';
 import type { AgentSession, ExecutionEnded } from '../model/agent.ts';
@@ -22,7 +23,8 @@ import {
 } from '../store/results.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import type { Intent, LaunchBatch, Launcher } from './launcher.ts';
+import type { Intent, LaunchBatch } from './launch-batch.ts';
+import type { Launcher } from './launcher.ts';
 import type { LeaderStore } from './leader-store.ts';
 import type { LiveRun, LiveRuns } from './live.ts';
 
@@ -49,8 +51,7 @@ const BATCH_MAX = 400;
  * After a commit the next one waits so long, or until so many results are there: while hundreds of runs end one by one, each in a commit
  * of its own would cost ten times the CPU of its run, and hold up the launches of the same second. A result after a pause does not wait.
  */
-const GATHER_MS = 5;
-const GATHER_ENOUGH = 64;
+const GATHER = { ms: 5, enough: 64 } as const;
 /** Between tries while the disk has no room even for results. */
 const FULL_RETRY_MS = 500;
 
@@ -72,10 +73,11 @@ export class Results {
   #queue: Result[] = [];
   #busy = false;
   #closed = false;
-  #gathered: (() => void) | undefined;
+  readonly #gather: Gather;
 
   constructor(modules: ResultsModules) {
     this.#m = modules;
+    this.#gather = new Gather(GATHER, modules);
   }
 
   /** Results taken in and not yet committed. */
@@ -140,7 +142,7 @@ export class Results {
 
   #add(result: Result): void {
     this.#queue.push(result);
-    if (this.#queue.length >= GATHER_ENOUGH) this.#gathered?.();
+    this.#gather.have(this.#queue.length);
   }
 
   #start(): void {
@@ -157,24 +159,11 @@ export class Results {
         this.#queue.unshift(...batch);
         await this.#m.clock.sleep(FULL_RETRY_MS);
       }
-      await this.#gather();
+      // The loop belongs to the API and to the next tick as well.
+      await this.#gather.wait(() => this.#queue.length);
     }
     this.#busy = false;
     this.#start();
-  }
-
-  async #gather(): Promise<void> {
-    // The loop belongs to the API and to the next tick as well.
-    await this.#m.clock.yield();
-    if (this.#queue.length >= GATHER_ENOUGH || this.#closed) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#m.clock.setTimer(GATHER_MS, resolve);
-      this.#gathered = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
-    this.#gathered = undefined;
   }
 
   async #commit(batch: readonly Result[]): Promise<boolean> {

@@ -16,7 +16,8 @@ import { moveCursor, rangeRow } from '../store/occurrences.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Identities } from './identity.ts';
-import type { Intent, Launcher } from './launcher.ts';
+import type { Intent } from './launch-batch.ts';
+import type { Launcher } from './launcher.ts';
 import { diskFull, type LeaderStore } from './leader-store.ts';
 import type { LiveRun } from './live.ts';
 

@@ -10,6 +10,7 @@ import { skipUnless } from '../kit/skip.ts';
 import { create, ended, manual, release, runNow, runOf, runsOf, runToEnd, started, waiting } from './kit.ts';
 
 const DISK = '64m';
+const PRINTED_BYTES = 6_000_000;
 let dataDir: string;
 let node: TestNode | undefined;
 let mounted = false;
@@ -73,7 +74,7 @@ skipUnless(process.getuid?.() === 0 && mayMount(), 'a filesystem of its own cann
         node,
         manual(
           'printer',
-          `until test -e ${dataDir}/go-printer; do sleep 0.05; done; head -c 3000000 /dev/zero; exit 4`,
+          `until test -e ${dataDir}/go-printer; do sleep 0.05; done; for i in $(seq 60); do head -c 100000 /dev/zero; sleep 0.05; done; exit 4`,
         ),
       );
       const [long, printer] = [await runNow(node, 'long'), await runNow(node, 'printer')];
@@ -83,9 +84,9 @@ skipUnless(process.getuid?.() === 0 && mayMount(), 'a filesystem of its own cann
         (await runsOf(node as TestNode, 'tick')).some(({ outcome }) => outcome === 'succeeded') ? true : undefined,
       );
 
-      release(node, 'printer');
       release(node, 'long');
       fill();
+      release(node, 'printer');
       await eventually('health to tell', async () => {
         const health = await node?.get('/health');
         return health?.status !== 200 && /the disk is/.test(health?.text ?? '') ? true : undefined;
@@ -102,7 +103,11 @@ skipUnless(process.getuid?.() === 0 && mayMount(), 'a filesystem of its own cann
       expect(await ended(node, long)).toMatchObject({ outcome: 'succeeded' });
       const printed = await ended(node, printer);
       expect(printed).toMatchObject({ outcome: 'failed', executions: [{ exit_code: 4 }] });
-      expect(printed.executions[0]?.log_bytes).toBeLessThanOrEqual(printed.executions[0]?.output_bytes ?? 0);
+      // What had no room is gone but counted: all but the pieces that the job itself was refused.
+      const [{ output_bytes, log_bytes } = { output_bytes: 0, log_bytes: 0 }] = printed.executions;
+      expect(output_bytes).toBeGreaterThan(PRINTED_BYTES / 2);
+      expect(output_bytes).toBeLessThanOrEqual(PRINTED_BYTES);
+      expect(log_bytes).toBeLessThan(PRINTED_BYTES / 2);
       // Nothing new is launched while the schedule goes on.
       const before = (await runsOf(node, 'tick')).length;
       const seen = Date.now();

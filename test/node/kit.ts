@@ -1,5 +1,5 @@
 // What the suites of whole nodes share: jobs that wait for a word, runs awaited to their end, the lines a node says.
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { eventually } from '../kit/eventually.ts';
@@ -91,8 +91,4 @@ export async function runsOf(node: TestNode, job: string): Promise<Run[]> {
 /** The last line that is not empty. */
 export function lastLine(text: string): string {
   return text.trimEnd().split('\n').at(-1) ?? '';
-}
-
-export function fileAppears(path: string): Promise<true> {
-  return eventually(path, async () => (existsSync(path) ? true : undefined));
 }

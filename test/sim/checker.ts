@@ -250,6 +250,8 @@ export class Checker {
   #judgeExecution(execution: ExecutionRow, at: string): void {
     if (execution.finished_at_us === null) return;
     const recorded = `${wordOf(OUTCOMES, execution.outcome)} ${wordOf(REASONS, execution.reason)}`;
+    // Decided by the leader: the backup knows of an intent whose agent does not.
+    if (recorded === 'lost restored') return;
     const lived = this.truth.lived.get(execution.key);
     if (lived === undefined)
       return this.complain(`${at}: execution ${execution.key} ended ${recorded}, but no agent ever had it`);

@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { Points } from './points.ts';
+import type { Profile } from './workload.ts';
 import { runWorld, type WorldResult } from './world.ts';
 
 const { values } = parseArgs({
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     occurrences: { type: 'string', default: '1000000' },
     world: { type: 'string', default: '4000' },
     hours: { type: 'string' },
+    profile: { type: 'string' },
     keep: { type: 'string' },
     trace: { type: 'boolean', default: false },
     points: { type: 'boolean', default: false },
@@ -42,6 +44,7 @@ for (let seed = Number(values.seed); judged < Number(values.occurrences); seed++
     points,
     trace: values.trace,
     ...(values.keep === undefined ? {} : { keep: values.keep }),
+    ...(values.profile === undefined ? {} : { profile: values.profile as Profile }),
   });
   judged += result.occurrences;
   starts += result.starts;

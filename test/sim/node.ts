@@ -47,6 +47,7 @@ export class SimNode {
   readonly scope: Scope;
   #dead = false;
   #stopped = false;
+  #closing = false;
   #held: (() => void)[] = [];
   leader: Leader | undefined;
   epoch = 0;
@@ -55,12 +56,17 @@ export class SimNode {
     this.#options = options;
     this.#m = modules;
     this.clock = clockOf(modules.time, { defer: (run) => this.#defer(run) });
-    this.scope = new Scope(this.clock);
+    this.scope = new Scope(this.#clock());
     this.scope.onFailure((error) => this.#fail(error));
   }
 
   get dead(): boolean {
     return this.#dead;
+  }
+
+  /** A clean end is under way. */
+  get closing(): boolean {
+    return this.#closing;
   }
 
   get stopped(): boolean {
@@ -132,6 +138,7 @@ export class SimNode {
 
   /** A clean end, as on SIGTERM. */
   async close(): Promise<void> {
+    this.#closing = true;
     await this.leader?.close();
     const closed = this.scope.close();
     await closed;

@@ -43,6 +43,7 @@ export interface AwaitPoint {
   readonly from: number;
   readonly to: number;
   readonly text: string;
+  readonly method: string;
 }
 
 /** Every await of the leader's code, read from the source. */
@@ -54,11 +55,12 @@ export function awaitPoints(): AwaitPoint[] {
     const lines = readFileSync(join(ROOT, 'src', file), 'utf8').split('\n');
     let method = '';
     for (const [index, line] of lines.entries()) {
-      method = /^ {2}(?:async )?(#?\w+)\(/.exec(line)?.[1] ?? method;
+      method = /^(?: {2}|export |async |function )*(#?\w+)(?:<\w+>)?\(/.exec(line)?.[1] ?? method;
       if (!/\bawait\b/.test(line) || /^\s*(?:\/\/|\*)/.test(line)) continue;
       if (file === 'server/runs.ts' && READING_METHODS.has(method)) continue;
       if (file === 'server/jobs.ts' && (method === 'list' || method === 'get')) continue;
-      found.push({ file, from: index + 1, to: endOfStatement(lines, index) + 1, text: line.trim() });
+      const end = endOfStatement(lines, index);
+      found.push({ file, from: index + 1, to: end + 1, text: lines.slice(index, end + 1).map((one) => one.trim()).join(' '), method });
     }
   }
   return found;
@@ -80,10 +82,14 @@ export class Points {
   /** "port side" → crashes there. */
   readonly ports = new Map<string, number>();
   readonly #lines = new Map<string, number>();
+  #closing = 0;
+  /** Read at once: the lines must be those of the program that runs. */
+  readonly #points = awaitPoints();
 
-  /** Notes a crash here and now. */
-  hit(point: string): void {
+  /** Notes a crash here and now; `closing`: while a clean end was under way. */
+  hit(point: string, closing: boolean): void {
     this.ports.set(point, (this.ports.get(point) ?? 0) + 1);
+    if (closing) this.#closing++;
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 60;
     const { stack = '' } = new Error('here');
@@ -96,10 +102,28 @@ export class Points {
 
   /** Await points with the number of crashes while the leader waited there. */
   coverage(): { point: AwaitPoint; hits: number }[] {
-    return awaitPoints().map((point) => {
-      let hits = 0;
-      for (let line = point.from; line <= point.to; line++) hits += this.#lines.get(`${point.file}:${line}`) ?? 0;
-      return { point, hits };
-    });
+    return this.#points.map((point) => ({ point, hits: this.#hitsOf(point, this.#points) }));
+  }
+
+  #hitsOf(point: AwaitPoint, all: readonly AwaitPoint[]): number {
+    let hits = 0;
+    for (let line = point.from; line <= point.to; line++) hits += this.#lines.get(`${point.file}:${line}`) ?? 0;
+    if (hits > 0) return hits;
+    // The engine's stacks end at a lock and at a batch: who waits for one waits while what it runs waits.
+    const via = LOCKED.exec(point.text)?.[1] ?? BATCHED.find(([text]) => point.text.includes(text))?.[1];
+    if (via !== undefined) {
+      return Math.max(0, ...all.filter((other) => other !== point && other.method === via).map((other) => this.#hitsOf(other, all)));
+    }
+    return CLOSING.test(point.text) ? this.#closing : 0;
   }
 }
+
+const LOCKED = /lock\.run\(\(\) => (?:this\.)?(#?\w+)\(/;
+const BATCHED: readonly (readonly [string, string])[] = [
+  ['#puts.add(', '#putAll'],
+  ['#put({', '#putAll'],
+  ['#deletes.add(', '#deleteAll'],
+  ['jobs.restore', '#putAll'],
+];
+/** They wait for the lock alone, to let what runs come to its end. */
+const CLOSING = /lock\.run\(\(\) => Promise\.resolve\(\)\)|this\.scheduler\.close\(\)|#results\.close\(\)/;

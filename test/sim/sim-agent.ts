@@ -56,6 +56,9 @@ export interface SimAgentOptions {
   readonly repeats: number;
   /** Share of lost runs whose truth turns up later. */
   readonly truths: number;
+  /** Planted faults: share of runs started a second time, and of runs that never end. */
+  readonly startsTwice?: number;
+  readonly hangs?: number;
 }
 
 interface Stream {
@@ -167,6 +170,8 @@ export class SimAgent {
     mark.state = 'started';
     mark.started = { key: mark.request.key, startedAtUs: this.#time.wallUs(), pid: 4_000 };
     this.#witness.started(mark.request);
+    if (this.#happens(this.#options.startsTwice)) this.#witness.started(mark.request);
+    if (this.#happens(this.#options.hangs)) return;
     const { started } = mark;
     this.#report((events) => events.started([started]));
     const { timeoutMs } = mark.request;
@@ -176,6 +181,11 @@ export class SimAgent {
       if (timedOut) return this.#end(mark, this.#ending(mark, 'failed', 'timeout'));
       this.#end(mark, this.#ending(mark, script.outcome, script.outcome === 'succeeded' ? '' : 'exit'));
     });
+  }
+
+  /** Draws only where a fault is planted, so that planting changes nothing else. */
+  #happens(share: number | undefined): boolean {
+    return share !== undefined && this.#random.float() < share;
   }
 
   #stop(epoch: number, runs: readonly StopRequest[]): void {

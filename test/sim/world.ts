@@ -5,20 +5,21 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../../src/model/errors.ts';
-import { definitionOf, parseJobInput } from '../../src/model/job.ts';
 import { FencedError } from '../../src/server/leader-store.ts';
-import type { Leader, LeaderOptions } from '../../src/server/leader.ts';
+import type { LeaderOptions } from '../../src/server/leader.ts';
 import type { Database } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrations.ts';
+import { recordMarker } from '../../src/store/restored-marker.ts';
 import { openSqlite, type SqliteDatabase } from '../../src/store/sqlite.ts';
 import { Checker } from './checker.ts';
 import { Dice } from './dice.ts';
 import { LEADER_OPTIONS, RETENTION, simDirectory } from './kit.ts';
+import { JOBS, Load, type Request, REQUESTS } from './load.ts';
 import { type Faults, SimNode } from './node.ts';
 import type { Points } from './points.ts';
 import { SimAgent, type SimAgentOptions } from './sim-agent.ts';
 import { VirtualTime } from './virtual-time.ts';
-import { CLOCK_CHANGES, type Profile, randomJob, scriptOf } from './workload.ts';
+import { CLOCK_CHANGES, type Profile, scriptOf } from './workload.ts';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -51,16 +52,8 @@ export interface WorldResult {
   readonly faults: ReadonlyMap<string, number>;
 }
 
-/** Acts of the load and faults, by how often they come. */
-const ACTS = {
-  create: 10,
-  edit: 10,
-  toggle: 6,
-  delete: 3,
-  run: 10,
-  forced: 3,
-  stop: 5,
-  cursor: 1,
+/** Faults, by how often they come. */
+const FAULTS = {
   crash: 3,
   crash_at_point: 14,
   clean_stop: 1,
@@ -69,24 +62,33 @@ const ACTS = {
   zombie: 2,
   step: 4,
   power_cut: 2,
+  restored: 0.5,
   full: 2,
   low: 2,
   unknown: 4,
   agent_refuses: 2,
 } as const;
-type Act = keyof typeof ACTS;
-const LOAD_ONLY = ['create', 'edit', 'toggle', 'delete', 'run', 'forced', 'stop'] as const;
-type Load = (typeof LOAD_ONLY)[number];
+type Fault = keyof typeof FAULTS;
+type Act = Request | Fault;
+
+const SHORT_RETENTION = {
+  ...RETENTION,
+  runs: 30,
+  keep: 10,
+  ageMs: 120_000,
+  logRuns: 20,
+  logBytesPerJob: 45,
+  logBytesTotal: 900,
+};
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const JOBS = 48;
 /** Acts of one world at most, should its jobs produce little. */
 const TURNS_MAX = 3_000;
 /** While a node is down the load goes on trying, at least so often. */
 const DOWN_SLICE_MS = 10 * MINUTE;
 /** After healing everything must be final within this; longer than any run, wait between attempts and late truth. */
-const HEAL_MS = 20 * MINUTE;
+const HEAL_MS = 8 * MINUTE;
 
 /** What a world stands on, opened before it begins. */
 interface Ground {
@@ -130,8 +132,7 @@ class World {
   readonly #leaderOptions: Omit<LeaderOptions, 'epoch'>;
   readonly #faults: Faults;
   readonly #faultCounts = new Map<string, number>();
-  /** Jobs with a request under way: what becomes of two at once is not foretold. */
-  readonly #busyNames = new Set<string>();
+  readonly #load: Load;
   #zombies: SimNode[] = [];
   readonly #grey: [number, number][] = [];
   #node: SimNode | undefined;
@@ -143,6 +144,8 @@ class World {
   #unknownShare = 0;
   #readFailShare = 0;
   #healed = false;
+  /** Dies more often, and soon after requests and starts. */
+  readonly #crashy: boolean;
 
   constructor(options: WorldOptions, ground: Ground) {
     this.#options = options;
@@ -152,12 +155,14 @@ class World {
     const zone = dice.pick(['UTC', ground.zone]);
     this.#leaderOptions = {
       ...LEADER_OPTIONS,
-      maxRuns: dice.pick([500, 500, 12]),
+      maxRuns: dice.pick([500, 500, 60]),
       catchUpRate: dice.pick([50, 5]),
       definitions: { ...LEADER_OPTIONS.definitions, zone },
-      retention: dice.chance(0.3) ? { ...RETENTION, runs: 30, keep: 10, ageMs: 120_000 } : RETENTION,
+      retention: dice.chance(0.3) ? SHORT_RETENTION : RETENTION,
     };
     this.#checker = new Checker(ground.database.path, zone);
+    this.#crashy = options.faults !== false && dice.chance(0.3);
+    this.#load = new Load({ dice, time: this.#time, checker: this.#checker, profile: ground.profile, zone: ground.zone, node: () => this.#node });
     const agent: SimAgentOptions = {
       node: 'node1',
       script: scriptOf(options.seed),
@@ -179,7 +184,7 @@ class World {
 
   async run(): Promise<WorldResult> {
     await this.#startNode();
-    for (let index = 0; index < JOBS; index++) this.#act('create');
+    for (let index = 0; index < JOBS; index++) this.#load.request('create');
     const occurrences = 'SELECT count(*) AS n FROM occurrences';
     for (let turn = 0; turn < TURNS_MAX && this.#checker.complaints.length === 0; turn++) {
       await this.#turn();
@@ -215,9 +220,8 @@ class World {
 
   /** One act, then a while of time; a node that died comes back when its time has come. */
   async #turn(): Promise<void> {
-    const acts: readonly Act[] = this.#options.faults === false ? LOAD_ONLY : (Object.keys(ACTS) as Act[]);
-    const act = this.#dice.weighted(Object.fromEntries(acts.map((name) => [name, ACTS[name]])) as Record<Act, number>);
-    this.#act(act);
+    const acts: Partial<Record<Act, number>> = this.#options.faults === false ? REQUESTS : { ...REQUESTS, ...FAULTS };
+    this.#act(this.#dice.weighted(acts as Record<Act, number>));
     const dense = this.#ground.profile === 'dense';
     await this.#time.run(
       this.#dice.pick(dense ? [10, 200, 1_000, 4_000, 8_000] : [200, 4_000, 60_000, 300_000]),
@@ -230,6 +234,8 @@ class World {
 
   async #startNode(): Promise<void> {
     this.#lives++;
+    this.#load.forget();
+    if (this.#crashy && !this.#healed && this.#dice.chance(0.4)) this.#crashIn = this.#dice.int(1, 60);
     const node = new SimNode(this.#leaderOptions, {
       database: this.#options.plant?.database?.(this.#ground.database) ?? this.#ground.database,
       agent: this.#agent,
@@ -265,7 +271,7 @@ class World {
   #maybeCrash(point: string): boolean {
     if (this.#healed || --this.#crashIn > 0) return false;
     this.#crashIn = Number.POSITIVE_INFINITY;
-    this.#options.points.hit(point);
+    this.#options.points.hit(point, this.#node?.closing === true);
     this.#downUntil = this.#time.monotonic() + this.#dice.pick([0, 100, 3_000, 20_000]);
     return true;
   }
@@ -280,28 +286,12 @@ class World {
   #act(act: Act): void {
     this.#faultCounts.set(act, (this.#faultCounts.get(act) ?? 0) + 1);
     if (this.#options.trace) console.log(Temporal.Instant.fromEpochMilliseconds(this.#time.wall()).toString(), act);
-    const dice = this.#dice;
-    switch (act) {
-      case 'create':
-      case 'edit':
-        return this.#put(`job${dice.int(0, JOBS - 1)}`);
-      case 'toggle':
-        return this.#request((jobs, name) => jobs.toggle(name));
-      case 'delete':
-        return this.#delete();
-      case 'run':
-      case 'forced':
-        return this.#runByHand(act === 'forced');
-      case 'stop':
-        return this.#stopRun();
-      case 'cursor':
-        return this.#resetCursor();
-      default:
-        return this.#fault(act);
-    }
+    if (act in REQUESTS) this.#load.request(act as Request);
+    else this.#fault(act as Fault);
+    if (this.#crashy && this.#dice.chance(0.4)) this.#crashIn = this.#dice.int(1, 16);
   }
 
-  #fault(act: Exclude<Act, Load | 'cursor'>): void {
+  #fault(act: Fault): void {
     const dice = this.#dice;
     const dense = this.#ground.profile === 'dense';
     switch (act) {
@@ -328,6 +318,8 @@ class World {
         this.#node?.crash();
         this.#agent.powerCut();
         return;
+      case 'restored':
+        return this.#restore();
       case 'full':
         return this.#during(dice.pick([300, 3_000, 40_000]), (on) => (this.#full = on));
       case 'low':
@@ -364,7 +356,6 @@ class World {
     node.stop();
     this.#zombies.push(node);
     this.#node = undefined;
-    this.#busyNames.clear();
     this.#downUntil = this.#time.monotonic() + this.#dice.pick([0, 3_000]);
     this.#time.at(this.#dice.pick([10, 2_000, 60_000]) + 3_000, () => node.resume());
   }
@@ -375,6 +366,14 @@ class World {
     if (byMs < 0) this.#grey.push([this.#time.wall() - 1_000, before + 1_000]);
   }
 
+  /** As after `belfry backup restore`: the next start finds the marker and skips the gap. The data itself is the same. */
+  #restore(): void {
+    this.#node?.crash();
+    this.#downUntil = this.#time.monotonic() + 1_000;
+    const marker = { restoredAt: this.#time.wall(), backupCreatedAt: null, catchUp: this.#dice.chance(0.3) };
+    void this.#ground.database.write([recordMarker(marker)]);
+  }
+
   #cleanStop(): void {
     const node = this.#node;
     if (node === undefined || node.dead || node.stopped) return;
@@ -383,109 +382,6 @@ class World {
       () => node.crash(),
       (error: unknown) => this.#checker.complain(`a clean stop failed: ${String(error)}`),
     );
-  }
-
-  /** Sends a request about a random job that has none under way; expected refusals are fine. */
-  #request(
-    send: (jobs: Leader['jobs'], name: string) => Promise<unknown>,
-    acknowledged: (answer: unknown, name: string) => void = () => undefined,
-    name = `job${this.#dice.int(0, JOBS - 1)}`,
-  ): void {
-    const jobs = this.#node?.dead === false && !this.#node.stopped ? this.#node.leader?.jobs : undefined;
-    if (jobs === undefined || this.#busyNames.has(name)) return;
-    const node = this.#node;
-    this.#busyNames.add(name);
-    send(jobs, name).then(
-      (answer) => {
-        this.#busyNames.delete(name);
-        acknowledged(answer, name);
-      },
-      (error: unknown) => {
-        this.#busyNames.delete(name);
-        if (error instanceof AppError && error.code !== 'internal') return;
-        if (error instanceof FencedError && node !== this.#node) return;
-        this.#checker.complain(`a request failed: ${error instanceof Error ? error.stack : String(error)}`);
-      },
-    );
-  }
-
-  #put(name: string): void {
-    const nowMs = this.#time.wall();
-    const parents = Array.from({ length: JOBS }, (_, index) => `job${index}`);
-    const { profile, zone } = this.#ground;
-    const parsed = parseJobInput(randomJob(name, this.#dice, { profile, zone, nowMs, parents }));
-    if (!parsed.ok) return this.#checker.complain(`the load made a bad job: ${JSON.stringify(parsed)}`);
-    this.#request(
-      (jobs) => jobs.put(parsed.job, { runOnCreate: this.#dice.chance(0.1) }),
-      () => {
-        const stored = this.#checker.row('SELECT definition FROM jobs WHERE name = ? AND deleted_at IS NULL', name);
-        // An ephemeral job may be gone by now, of its own accord.
-        if (parsed.job.ephemeral && stored === undefined) return;
-        if (stored?.['definition'] !== JSON.stringify(definitionOf(parsed.job)))
-          this.#checker.complain(`the acknowledged write of ${name} is not in the store`);
-      },
-      name,
-    );
-  }
-
-  #delete(): void {
-    const name = `job${this.#dice.int(0, JOBS - 1)}`;
-    const id = this.#checker.row('SELECT id FROM jobs WHERE name = ? AND deleted_at IS NULL', name)?.['id'] as
-      | number
-      | undefined;
-    const how = this.#dice.pick(['detach', 'kill'] as const);
-    this.#request(
-      (jobs) => jobs.delete(name, how),
-      () => {
-        if (id === undefined) return;
-        this.#checker.truth.deleted.add(id);
-        const row = this.#checker.row('SELECT deleted_at FROM jobs WHERE id = ?', id);
-        if (row !== undefined && row['deleted_at'] === null)
-          this.#checker.complain(`the acknowledged deletion of ${name} is not in the store`);
-      },
-      name,
-    );
-  }
-
-  #runByHand(force: boolean): void {
-    this.#request(
-      (jobs, name) => jobs.run(name, { force }),
-      (answer) => {
-        const { group } = answer as { group: number };
-        if (this.#checker.row('SELECT 1 FROM occurrences WHERE group_id = ?', group) === undefined) {
-          this.#checker.complain(`the acknowledged manual run ${group} is not in the store`);
-        }
-      },
-    );
-  }
-
-  #resetCursor(): void {
-    const name = `job${this.#dice.int(0, JOBS - 1)}`;
-    const row = this.#checker.row(
-      'SELECT s.job_id, s.cursor_at, s.anchor_at FROM job_state s JOIN jobs j ON j.id = s.job_id WHERE j.name = ? AND j.deleted_at IS NULL',
-      name,
-    );
-    const wall = this.#time.wall();
-    // Created by a clock that was ahead: a reset moves the phase of @every, which the history does not know of.
-    if (row !== undefined && (row['anchor_at'] as number) > wall) return;
-    // Whether it is answered or not: it may have been committed.
-    if (row !== undefined && (row['cursor_at'] as number) > wall)
-      this.#checker.rewound(row['job_id'] as number, wall - 1_000, this.#time.wallMax + MINUTE);
-    this.#request((jobs) => jobs.resetCursor(name), undefined, name);
-  }
-
-  #stopRun(): void {
-    const node = this.#node;
-    if (node === undefined || node.dead || node.stopped) return;
-    const row = this.#checker.row(
-      'SELECT group_id FROM occurrences WHERE phase > 0 ORDER BY group_id LIMIT 1 OFFSET ?',
-      this.#dice.int(0, 5),
-    );
-    if (row === undefined) return;
-    node.leader?.runs.stop(row['group_id'] as number).catch((error: unknown) => {
-      if (error instanceof AppError || (error instanceof FencedError && node !== this.#node)) return;
-      this.#checker.complain(`a stop failed: ${String(error)}`);
-    });
   }
 
   /** No more faults and no more edits: everything must come to its end, then the judge looks at all of it. */

@@ -1,4 +1,5 @@
 // Text → schedule. Refusals say where, why and what would be right; nothing here can loop, because the text is limited first.
+import { parseDuration } from '../../model/duration.ts';
 import type { ScheduleWarning } from '../../model/schedule.ts';
 import { countBelow60, popcount } from './bits.ts';
 import { isRefusal, type FieldSet, type Refusal } from './field-value.ts';
@@ -176,7 +177,9 @@ function wrongCount(words: readonly Word[], body: string, at: number): Refusal {
   const position = words[7]?.at ?? at + body.length;
   if (/^every$/i.test(first)) {
     const message = 'intervals are written @every and a duration, such as @every 5m';
-    const duration = spelledOut(body.slice(first.length).trim()) ?? body.slice(first.length).trim();
+    const rest = body.slice(first.length).trim();
+    const duration = spelledOut(rest) ?? (parseDuration(rest) === undefined ? undefined : rest);
+    if (duration === undefined) return { code: 'field_count', message, position: at };
     return { code: 'field_count', message, position: at, suggestion: `@every ${duration}`, length: body.length };
   }
   const near = /^[a-z]/i.test(first) && words.length === 1 ? nearestDescriptor(first) : undefined;

@@ -47,6 +47,8 @@ const TEXTS = [
   '@every 90s',
   '@every 1h30m',
   '@every 1.5d',
+  'every 5 minutes',
+  'every day at noon',
   '@at 2030-01-01T00:00:00Z',
   '@at 2030-06-01T10:00:00+02:00',
   '@after 2030-01-01T00:00:00Z 2h',
