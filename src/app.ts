@@ -21,7 +21,7 @@ import { isLoopback } from './model/address.ts';
 import type { ExecutionEnded } from './model/agent.ts';
 import type { Config } from './model/config.ts';
 import { AppError } from './model/errors.ts';
-import type { BelfryEvent, Emit } from './model/events.ts';
+import type { Emit } from './model/events.ts';
 import { createFilesProcessor } from './processors/files.ts';
 import { createLogProcessor } from './processors/log.ts';
 import { applyProcessors } from './processors/processing.ts';
@@ -75,10 +75,7 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
   const zone = await zoneOf(store.database, config);
   const stopping = new Stopping();
   const metrics = new Metrics();
-  const emit = (event: BelfryEvent) => {
-    metrics.count(event);
-    logEvent(log, event);
-  };
+  const emit = emitTo(metrics, log);
   const disk = await watchDisk(store.reserve, scope, emit);
   const agent = openAgent(config, directory.path, name, log);
   scope.defer(() => agent.close());
@@ -114,6 +111,14 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
     address,
     stop: () => stopping.ask(),
     ended: stopping.asked.then(() => endNode(config, log, scope, { agent, leader, stopping, clock })),
+  };
+}
+
+/** Who hears of events: one logs, one counts. */
+function emitTo(metrics: Metrics, log: Log): Emit {
+  return (event) => {
+    metrics.count(event);
+    logEvent(log, event);
   };
 }
 

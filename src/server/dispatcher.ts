@@ -133,7 +133,8 @@ export class Dispatcher {
     for (;;) {
       const run = this.#waiting.pop() ?? this.#unpark();
       if (run === undefined) return undefined;
-      if (!this.#held.has(run)) continue;
+      // One whose end was asked for stays held until that is committed; it must not be handed over meanwhile.
+      if (!this.#held.has(run) || run.stopping !== null) continue;
       const taken = this.#perJob.get(run.job.id) ?? 0;
       if (taken < half || this.#waiting.size === 0) return run;
       this.#park(run);

@@ -1,6 +1,6 @@
 /** Deletes of jobs, several in one commit. Callers hold the leader's lock. */
 import type { Clock } from '../lib/clock.ts';
-import { AppError } from '../model/errors.ts';
+import type { AppError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
 import type { JobView } from '../model/job.ts';
 import { codeOf, REASONS } from '../model/occurrence.ts';
@@ -81,10 +81,17 @@ export class JobDeletes {
     this.#m.deleted();
     for (const run of live.ofJob(row.id)) {
       if (run.phase !== 'active' || withdrawals.has(run)) live.remove(run);
-      else if (running === 'kill') this.#m.stop(run, 'job_deleted');
+      // The agent may have handed it back while the deletion was being written.
+      else if (running === 'kill' || this.#m.dispatcher.holds(run)) this.#stop(run);
       // A detached run's result is recorded; no further attempt follows it.
       else run.stopping ??= 'job_deleted';
     }
     this.#m.emit({ kind: 'job_changed', job: row.name, change: 'deleted' });
+  }
+
+  /** Marked at once, so that it is not handed over before the stop has its turn. */
+  #stop(run: LiveRun): void {
+    run.stopping ??= 'job_deleted';
+    this.#m.stop(run, 'job_deleted');
   }
 }

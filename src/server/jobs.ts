@@ -163,8 +163,10 @@ export class Jobs {
     this.#m.emit({ kind: 'job_changed', job: name, change: 'deleted' });
     for (const run of this.#m.live.ofJob(jobId)) {
       if (run.phase !== 'active') this.#m.live.remove(run);
-      else if (this.#m.dispatcher.holds(run)) this.#m.stop(run, 'job_deleted');
-      else run.stopping ??= 'job_deleted';
+      else {
+        run.stopping ??= 'job_deleted';
+        if (this.#m.dispatcher.holds(run)) this.#m.stop(run, 'job_deleted');
+      }
     }
   }
 

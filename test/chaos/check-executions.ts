@@ -220,16 +220,8 @@ class Comparison {
           touches(log.runnerStopped, (started?.at ?? end.at) - TIME_MS, end.at + TIME_MS)
         )
           return;
-        if (
-          started !== undefined &&
-          end !== null &&
-          end.at - started.at < timeoutMs - (executor === 'http' ? WIRE_MS : GRAIN_MS) &&
-          this.#evidence?.termAt === null
-        ) {
-          this.#wrong(
-            `it ended by itself ${(end.at - started.at).toFixed(0)} ms after its start, its timeout is ${timeoutMs} ms`,
-          );
-        }
+        if (end !== null && this.#evidence?.termAt === null && started !== undefined)
+          this.#timeout(timeoutMs, started.at, end.at);
         return;
       case 'start':
       case 'resources':
@@ -239,6 +231,18 @@ class Comparison {
       default:
         this.#wrong('nothing here can cause that');
     }
+  }
+
+  /** The limit counts from the recorded start, which is a little before the job's own word. */
+  #timeout(timeoutMs: number, startedAt: number, endedAt: number): void {
+    const { startedAt: recorded, reason } = this.#execution;
+    const offsets = this.#facts.clock.offsets(startedAt - NOTICE_MS, startedAt + NOTICE_MS);
+    const leads = offsets.map((offset) => startedAt - ((recorded ?? startedAt) - offset)).filter((lead) => lead >= 0);
+    const tookMs = endedAt - startedAt + (leads.length === 0 ? 0 : Math.min(...leads));
+    if (tookMs >= timeoutMs - (this.#job.executor === 'http' ? WIRE_MS : GRAIN_MS)) return;
+    this.#wrong(
+      `${reason}, but it ended by itself ${tookMs.toFixed(0)} ms after its start, its timeout is ${timeoutMs} ms`,
+    );
   }
 
   #nearFullDisk(): boolean {

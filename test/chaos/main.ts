@@ -41,7 +41,7 @@ function optionsOf(seed: number): RunOptions {
 }
 
 function ciOptions(seed: number): RunOptions {
-  return { ...optionsOf(seed), minutes: 0.5, gapMs: 2_500, stopMaxMs: 6_000, calmMs: 5_000, keep: false };
+  return { ...optionsOf(seed), minutes: 0.4, gapMs: 2_500, stopMaxMs: 6_000, calmMs: 5_000, keep: false };
 }
 
 async function main(): Promise<void> {
