@@ -126,3 +126,10 @@ function durationMs(text: string): number {
   if (ms === undefined || ms < 0) throw new Error(`stored duration is not valid: ${text}`);
   return ms;
 }
+
+/** Whether `now` (epoch ms) lies between starts_at and expires_at, both included. */
+export function isWithin({ starts_at, expires_at }: JobDefinition, now: number): boolean {
+  const at = Temporal.Instant.fromEpochMilliseconds(now);
+  if (starts_at !== null && Temporal.Instant.compare(at, Temporal.Instant.from(starts_at)) < 0) return false;
+  return expires_at === null || Temporal.Instant.compare(at, Temporal.Instant.from(expires_at)) <= 0;
+}

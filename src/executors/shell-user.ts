@@ -5,6 +5,9 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import type { JobUser } from '../core/process-environment.ts';
 
+/** The sentence is stored with every run. */
+const NAME_SHOWN_MAX = 64;
+
 export interface UserPlan {
   readonly user: JobUser;
   /** What goes before the job's own argv. */
@@ -21,9 +24,11 @@ export function lookUpUser(text: string): UserPlan | { readonly problem: string 
   const setpriv = SETPRIV_PATHS.find(isExecutable);
   if (setpriv === undefined) return { problem: 'su needs setpriv (package util-linux), which is not installed' };
   const entry = findEntry('/etc/passwd', match[1] as string);
-  if (entry === undefined) return { problem: `su: there is no user ${match[1]} on this node` };
+  if (entry === undefined)
+    return { problem: `su: there is no user ${match[1]?.slice(0, NAME_SHOWN_MAX)} on this node` };
   const group = match[2] === undefined ? entry[3] : findEntry('/etc/group', match[2])?.[2];
-  if (group === undefined) return { problem: `su: there is no group ${match[2]} on this node` };
+  if (group === undefined)
+    return { problem: `su: there is no group ${match[2]?.slice(0, NAME_SHOWN_MAX)} on this node` };
   return {
     user: { name: entry[0] as string, home: entry[5] || '/', shell: entry[6] || '/bin/sh' },
     prefix: [setpriv, `--reuid=${entry[2]}`, `--regid=${group}`, '--clear-groups', '--'],

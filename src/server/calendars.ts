@@ -49,13 +49,17 @@ export class Calendars {
         calendar: (name: string) => (name === calendar.name ? calendar : context.calendar(name)),
       };
       const rows = await store.read<JobRow>(JOBS_BY_ID, [JSON.stringify(ids)]);
-      const plans = rows.map((row) => ({ row, nextAt: nextOf(row, now, changed) }));
+      // A clock that was set back does not take the cursor with it.
+      const plans = rows.map((row) => {
+        const cursorAt = Math.max(now, row.cursor_at);
+        return { row, cursorAt, nextAt: nextOf(row, cursorAt, changed) };
+      });
       await store.writeFor([
         putCalendar(calendar.name, JSON.stringify(calendar), now),
-        ...plans.map(({ row, nextAt }) => resetCursor(row.id, row.version, now, nextAt)),
+        ...plans.map(({ row, cursorAt, nextAt }) => resetCursor(row.id, row.version, cursorAt, nextAt)),
       ]);
       await this.load();
-      for (const { row, nextAt } of plans) scheduler.put(row.id, nextAt, now);
+      for (const { row, cursorAt, nextAt } of plans) scheduler.put(row.id, nextAt, cursorAt);
       return calendar;
     });
   }

@@ -8,6 +8,7 @@ import type { StopRequest } from '../model/agent.ts';
 import type { Emit } from '../model/events.ts';
 import type { Statement, StatementResult } from '../store/database.ts';
 import {
+  DECISIONS_OF,
   type Decision,
   firstExecutions,
   isPlain,
@@ -40,9 +41,6 @@ export interface LauncherHooks {
   stop(run: LiveRun, reason: StopRequest['reason']): void;
   delayed(run: LiveRun): void;
 }
-
-const DECISIONS_OF =
-  'SELECT group_id, phase, outcome, reason FROM occurrences WHERE group_id IN (SELECT value FROM json_each(?))';
 
 export class Launcher {
   readonly #node: string;

@@ -3,7 +3,7 @@
  * promotion of a waiter), and only then acknowledges them. A result delivered twice changes nothing the second time.
  */
 import { afterAttempt, type NextStep } from '../core/lifecycle.ts';
-import type { CompiledJob } from '../core/compiled-job.ts';
+import { type CompiledJob, isWithin } from '../core/compiled-job.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Gather } from '../lib/gather.ts';
 import type { Mutex } from '../lib/mutex.ts';
@@ -17,8 +17,10 @@ import {
   correctionStatements,
   dropIntent,
   endOccurrence,
+  EXECUTION_BY_KEY,
   type Finish,
   finishStatements,
+  type LateRow,
   orphanResult,
 } from '../store/results.ts';
 import type { Definitions } from './definitions.ts';
@@ -57,16 +59,6 @@ const FULL_RETRY_MS = 500;
 
 const UNFINISHED = codeOf(OUTCOMES, 'unfinished');
 const LOST = codeOf(OUTCOMES, 'lost');
-const EXECUTION_BY_KEY =
-  'SELECT e.group_id, e.job_id, e.outcome, o.outcome AS occurrence_outcome, o.job_version FROM executions e JOIN occurrences o ON o.group_id = e.group_id WHERE e.key = ?';
-
-interface LateRow {
-  group_id: number;
-  job_id: number;
-  outcome: number;
-  occurrence_outcome: number;
-  job_version: number;
-}
 
 export class Results {
   readonly #m: ResultsModules;
@@ -219,7 +211,7 @@ export class Results {
     // The name may belong to another job by now: its dependents are not this one's.
     if (!children.delete(parent.id)) return [];
     return [...children.values()]
-      .filter((job) => !job.definition.disabled && isWithin(job.definition.starts_at, job.definition.expires_at, now))
+      .filter((job) => !job.definition.disabled && isWithin(job.definition, now))
       .map((job) => ({
         kind: 'new',
         job,
@@ -350,10 +342,4 @@ export interface ResultsModules {
   readonly hooks: ResultsHooks;
   /** A broken invariant or a lost fence: ends the node. */
   readonly fail: (error: unknown) => void;
-}
-
-function isWithin(startsAt: string | null, expiresAt: string | null, now: number): boolean {
-  const at = Temporal.Instant.fromEpochMilliseconds(now);
-  if (startsAt !== null && Temporal.Instant.compare(at, Temporal.Instant.from(startsAt)) < 0) return false;
-  return expiresAt === null || Temporal.Instant.compare(at, Temporal.Instant.from(expiresAt)) <= 0;
 }

@@ -4,29 +4,20 @@
  * stretch a wait). Overload rule: ticks are worked off in chunks in due order, the loop is given away between chunks, and nothing is
  * dropped; what falls behind by more than the job's grace obeys its misfire policy.
  */
-import { dueRange, planJob } from '../core/plan.ts';
-import type { CompiledJob } from '../core/compiled-job.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { Heap } from '../lib/heap.ts';
 import type { Mutex } from '../lib/mutex.ts';
 import type { Emit } from '../model/events.ts';
 import type { Statement } from '../store/database.ts';
 import { DUE_INDEX } from '../store/jobs.ts';
-import { moveCursor, rangeRow } from '../store/occurrences.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import { DuePlanner, type Entry } from './due-plan.ts';
 import type { Identities } from './identity.ts';
 import type { Intent } from './launch-batch.ts';
 import type { Launcher } from './launcher.ts';
 import { diskFull, type LeaderStore } from './leader-store.ts';
 import type { LiveRun } from './live.ts';
-
-/** A job waiting for its next instant. Lazy removal: an entry that is no longer the job's own is skipped when it surfaces. */
-interface Entry {
-  readonly jobId: number;
-  readonly nextAt: number;
-  readonly cursorAt: number;
-}
 
 interface Wake {
   readonly at: number;
@@ -58,6 +49,7 @@ export const CURSOR_AHEAD_MS = 60_000;
 
 export class Scheduler {
   readonly #m: SchedulerModules;
+  readonly #planner: DuePlanner;
   readonly #entries = new Map<number, Entry>();
   readonly #jobs = new Heap<Entry>((entry) => entry.nextAt);
   readonly #delayed = new Heap<Wake>((wake) => wake.at);
@@ -71,6 +63,7 @@ export class Scheduler {
 
   constructor(modules: SchedulerModules) {
     this.#m = modules;
+    this.#planner = new DuePlanner(modules);
   }
 
   get size(): number {
@@ -131,7 +124,7 @@ export class Scheduler {
     for (let settled = false; ; settled = true) {
       const due = jobIds.flatMap((id) => this.#entries.get(id) ?? []).filter((entry) => entry.nextAt <= now);
       if (due.length === 0) return settled;
-      const planned = this.#plan(due, await this.#m.definitions.load(due.map((entry) => entry.jobId)), now);
+      const planned = this.#planner.plan(due, await this.#m.definitions.load(due.map((entry) => entry.jobId)), now);
       const batch = this.#m.launcher.prepare(planned.intents);
       batch.statements.push(...planned.statements);
       if (batch.statements.length > 0 && (await this.#m.launcher.commit(batch)) === 'full') throw diskFull();
@@ -144,26 +137,9 @@ export class Scheduler {
    * statements. Callers hold the leader's lock.
    */
   async cancelDue(jobIds: readonly number[], now: number): Promise<Statement[]> {
-    const reason = 'job_deleted';
     const due = jobIds.flatMap((id) => this.#entries.get(id) ?? []).filter((entry) => entry.nextAt <= now);
     if (due.length === 0) return [];
-    const jobs = await this.#m.definitions.load(due.map((entry) => entry.jobId));
-    return due.flatMap(({ jobId, cursorAt }) => {
-      const job = jobs.get(jobId);
-      if (job === undefined || job.spec === null) return [];
-      const dropped = dueRange(job.spec, cursorAt, now);
-      if (dropped === undefined) return [];
-      const group = this.#m.identities.next();
-      this.#m.emit({
-        kind: 'occurrence_dropped',
-        job: job.name,
-        group,
-        outcome: 'cancelled',
-        reason,
-        count: dropped.count,
-      });
-      return rangeRow({ ...dropped, outcome: 'cancelled', reason, group, jobId, jobVersion: job.version, now });
-    });
+    return this.#planner.cancelled(due, await this.#m.definitions.load(due.map((entry) => entry.jobId)), now);
   }
 
   /** The next instant of a job, epoch ms. */
@@ -274,7 +250,7 @@ export class Scheduler {
     const wakes = this.#dueWakes(now);
     const due = this.#dueJobs(now);
     const jobs = await this.#m.definitions.load(due.map((entry) => entry.jobId));
-    const planned = this.#plan(due, jobs, now);
+    const planned = this.#planner.plan(due, jobs, now);
     const intents = [...wakes.map(intentOf), ...planned.intents];
     const batch = this.#m.launcher.prepare(intents);
     batch.statements.push(...planned.statements);
@@ -308,48 +284,6 @@ export class Scheduler {
       (wake) => wake.run.phase === 'retrying' && wake.run.stopping === null,
     );
     return due;
-  }
-
-  #plan(due: readonly Entry[], jobs: ReadonlyMap<number, CompiledJob>, now: number) {
-    const intents: Intent[] = [];
-    const statements: Statement[] = [];
-    const next: { jobId: number; nextAt: number | null; cursorAt: number }[] = [];
-    for (const entry of due) {
-      const job = jobs.get(entry.jobId);
-      if (job === undefined || job.spec === null || job.definition.disabled) {
-        next.push({ jobId: entry.jobId, nextAt: null, cursorAt: entry.cursorAt });
-        continue;
-      }
-      const plan = planJob(job.spec, job.misfire, entry.cursorAt, now);
-      for (const { nominalAt, dueAt, catchUp } of plan.launches) {
-        intents.push({
-          kind: 'new',
-          job,
-          trigger: 'schedule',
-          nominalAt,
-          dueAt,
-          parentGroup: null,
-          catchUp,
-          forced: false,
-        });
-      }
-      for (const range of plan.dropped) {
-        const group = this.#m.identities.next();
-        this.#m.launcher.endStretch(job.id);
-        statements.push(rangeRow({ ...range, outcome: 'missed', group, jobId: job.id, jobVersion: job.version, now }));
-        this.#m.emit({
-          kind: 'occurrence_dropped',
-          job: job.name,
-          group,
-          outcome: 'missed',
-          reason: range.reason,
-          count: range.count,
-        });
-      }
-      statements.push(moveCursor(job.id, job.version, plan.cursorAt, plan.nextAt));
-      next.push({ jobId: job.id, nextAt: plan.nextAt, cursorAt: plan.cursorAt });
-    }
-    return { intents, statements, next };
   }
 
   #putBack(due: readonly Entry[], wakes: readonly Wake[]): void {

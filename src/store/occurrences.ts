@@ -294,3 +294,7 @@ export function rangeRow(range: {
     ],
   };
 }
+
+/** What was decided about these groups (a JSON array): asked when a batch had to be repeated. */
+export const DECISIONS_OF =
+  'SELECT group_id, phase, outcome, reason FROM occurrences WHERE group_id IN (SELECT value FROM json_each(?))';

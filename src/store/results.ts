@@ -161,3 +161,14 @@ const ORPHAN = 'INSERT INTO orphan_results (key, seen_at, result) VALUES (?, ?, 
 export function orphanResult(ended: ExecutionEnded, now: number): Statement {
   return { sql: ORPHAN, params: [ended.key, now, JSON.stringify(ended)] };
 }
+
+export interface LateRow {
+  group_id: number;
+  job_id: number;
+  outcome: number;
+  occurrence_outcome: number;
+  job_version: number;
+}
+
+export const EXECUTION_BY_KEY =
+  'SELECT e.group_id, e.job_id, e.outcome, o.outcome AS occurrence_outcome, o.job_version FROM executions e JOIN occurrences o ON o.group_id = e.group_id WHERE e.key = ?';

@@ -43,6 +43,8 @@ async function main(): Promise<void> {
   };
   console.log(`seed ${options.seed}`);
   const outcome = await watched(options);
+  // This thread has loaded the targets too, with what they hold.
+  await closeTargets();
   if (typeof outcome === 'string') {
     console.log(`${outcome}\n0 passed, 1 failed`);
     process.exitCode = 1;

@@ -26,7 +26,7 @@ export interface NodeOptions {
 export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
   const ownDir = options.dataDir === undefined;
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'belfry-node-'));
-  const args = ['--disable-warning=ExperimentalWarning', join(ROOT, 'src/main.ts'), 'agent'];
+  const args = [...startFlags(), join(ROOT, 'src/main.ts'), 'agent'];
   args.push('--http-addr', '127.0.0.1:0', '--data-dir', dataDir, '--node-name', 'test-node', ...(options.args ?? []));
   const env = { PATH: process.env['PATH'] ?? '', HOME: dataDir, TZ: 'UTC', ...options.env };
   const [program = process.execPath, ...words] = [...(options.under ?? []), process.execPath, ...args];
@@ -39,6 +39,12 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     throw error;
   }
   return node;
+}
+
+/** What `npm start` gives the engine, so that the suites run what users run. */
+function startFlags(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'));
 }
 
 export class TestNode {

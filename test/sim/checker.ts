@@ -119,6 +119,7 @@ export class Checker {
       if (sql.startsWith('DELETE FROM occurrences WHERE group_id IN'))
         this.#archive(JSON.parse(params[0] as string) as number[]);
       if (sql.startsWith('DELETE FROM jobs WHERE id')) this.#archiveJob(params[0] as number);
+      if (sql.startsWith('DELETE FROM job_versions WHERE job_id')) this.#keepVersions(params[0] as number);
     }
   }
 
@@ -135,6 +136,12 @@ export class Checker {
       this.#archived.add(group);
       for (const { key } of executions) this.truth.forget(key);
     }
+  }
+
+  /** Only the newest versions stay in the store; when the job was due is told by all of them. */
+  #keepVersions(id: number): void {
+    for (const version of this.#history(id).versions) this.#versions.set(`${id} ${version.version}`, version);
+    this.#churned.add(id);
   }
 
   #archiveJob(id: number): void {
@@ -428,10 +435,17 @@ export class Checker {
       definition: JSON.parse(row.definition) as JobDefinition,
       at: row.created_at,
     }));
+    const oldest = versions[0]?.version ?? Number.MAX_SAFE_INTEGER;
+    if (this.#churned.has(id)) {
+      const kept = [...this.#versions].filter(([key, one]) => key.startsWith(`${id} `) && one.version < oldest);
+      versions.unshift(...kept.map(([, one]) => one).sort((a, b) => a.version - b.version));
+    }
     return { id, versions, deletedAt: job?.deleted_at ?? null };
   }
 
   readonly #versions = new Map<string, Version>();
+  /** Jobs with more versions than the store keeps. */
+  readonly #churned = new Set<number>();
 
   #versionOf(id: number, version: number): Version | undefined {
     const key = `${id} ${version}`;

@@ -10,18 +10,22 @@ import type { Profile } from './workload.ts';
 import { runWorld, type WorldResult } from './world.ts';
 
 const { values } = parseArgs({
+  allowNegative: true,
   options: {
     seed: { type: 'string', default: '1' },
     occurrences: { type: 'string', default: '1000000' },
-    world: { type: 'string', default: '4000' },
+    world: { type: 'string', default: '8000' },
     hours: { type: 'string' },
     profile: { type: 'string' },
     keep: { type: 'string' },
     trace: { type: 'boolean', default: false },
     points: { type: 'boolean', default: false },
+    hunt: { type: 'boolean', default: true },
+    worlds: { type: 'string' },
   },
 });
 
+const HUNT_WORLDS_MAX = 60;
 const points = new Points();
 const started = performance.now();
 let judged = 0;
@@ -37,36 +41,53 @@ process.on('unhandledRejection', (error) => {
   process.exitCode = 1;
 });
 
-for (let seed = Number(values.seed); judged < Number(values.occurrences); seed++) {
-  const result = await runWorld({
-    seed,
-    occurrences: Number(values.world),
-    points,
-    trace: values.trace,
-    ...(values.keep === undefined ? {} : { keep: values.keep }),
-    ...(values.profile === undefined ? {} : { profile: values.profile as Profile }),
-  });
+function note(result: WorldResult, how: string): void {
   judged += result.occurrences;
   starts += result.starts;
   lives += result.lives;
   for (const [name, count] of result.outcomes) outcomes.set(name, (outcomes.get(name) ?? 0) + count);
   for (const [name, count] of result.faults) acts.set(name, (acts.get(name) ?? 0) + count);
-  if (result.complaints.length === 0) passed++;
-  else {
-    failed.push(result);
-    console.log(
-      `seed ${seed} (${result.profile}) FAILED; repeat: node test/sim/main.ts --seed ${seed} --occurrences 1 --world ${values.world} --trace`,
-    );
-    for (const complaint of result.complaints.slice(0, 5)) console.log(`  ${complaint}`);
-    if (failed.length >= 5) break;
+  if (result.complaints.length === 0) {
+    passed++;
+    return;
   }
-  if (passed % 10 === 0) {
+  failed.push(result);
+  console.log(
+    `seed ${result.seed} (${result.profile}) FAILED; repeat: node test/sim/main.ts --seed ${result.seed} --worlds 1 ${how} --trace`,
+  );
+  for (const complaint of result.complaints.slice(0, 5)) console.log(`  ${complaint}`);
+}
+
+const first = Number(values.seed);
+const last = values.worlds === undefined ? Infinity : first + Number(values.worlds);
+for (let seed = first; seed < last && judged < Number(values.occurrences) && failed.length < 5; seed++) {
+  const occurrences = Number(values.world);
+  const result = await runWorld({
+    seed,
+    occurrences,
+    points,
+    trace: values.trace,
+    ...(values.keep === undefined ? {} : { keep: values.keep }),
+    ...(values.profile === undefined ? {} : { profile: values.profile as Profile }),
+  });
+  note(result, `--world ${occurrences}${values.profile === undefined ? '' : ` --profile ${values.profile}`}`);
+  if ((seed - first) % 10 === 9) {
     const seconds = (performance.now() - started) / 1000;
     console.log(
       `seed ${seed}: ${judged} occurrences, ${starts} starts, ${lives} lives, ${seconds.toFixed(0)} s, ${Math.round(judged / seconds)}/s`,
     );
   }
 }
+
+/** Worlds that die where no crash has been yet, until there is no such place. */
+async function hunt(): Promise<void> {
+  for (let seed = 900_000; seed < 900_000 + HUNT_WORLDS_MAX; seed++) {
+    if (points.coverage().every(({ hits }) => hits > 0)) return;
+    note(await runWorld({ seed, occurrences: 1_500, points, profile: 'dense', hunt: true }), '--hunt');
+  }
+}
+
+if (failed.length === 0 && values.hunt) await hunt();
 
 console.log('outcomes', Object.fromEntries([...outcomes].sort((a, b) => b[1] - a[1])));
 console.log('acts', Object.fromEntries(acts));

@@ -30,10 +30,16 @@ const PLANTS: [string, Plant, RegExp][] = [
   ['an agent that starts twice', { agent: { startsTwice: 0.02 } }, /doubled: execution/],
   [
     'a forbidding job that is allowed to overlap',
-    { database: corrupt(({ sql, params }) => ({ sql: sql.replaceAll('AND r.phase >= 3', 'AND r.phase >= 9'), params })) },
+    {
+      database: corrupt(({ sql, params }) => ({ sql: sql.replaceAll('AND r.phase >= 3', 'AND r.phase >= 9'), params })),
+    },
     /overlap:/,
   ],
-  ['an end that is not written', { database: drop('UPDATE executions SET started_at_us', 80) }, /unfinished execution|counts/],
+  [
+    'an end that is not written',
+    { database: drop('UPDATE executions SET started_at_us', 80) },
+    /unfinished execution|counts/,
+  ],
   ['a success that is not counted', { database: drop('UPDATE job_state SET success_count', 80) }, /successes and/],
   ['a day that is not counted', { database: drop('INSERT INTO daily_stats', 30) }, /daily totals/],
   [
@@ -41,7 +47,9 @@ const PLANTS: [string, Plant, RegExp][] = [
     {
       database: corrupt((statement) => {
         const isEnd = statement.sql.startsWith('UPDATE executions SET started_at_us') && statement.params[2] === 3;
-        return isEnd ? { ...statement, params: statement.params.map((value, index) => (index === 2 ? 1 : value)) } : statement;
+        return isEnd
+          ? { ...statement, params: statement.params.map((value, index) => (index === 2 ? 1 : value)) }
+          : statement;
       }),
     },
     /wrong: execution|successes and/,
@@ -58,7 +66,12 @@ const PLANTS: [string, Plant, RegExp][] = [
     {
       database: corrupt((statement) =>
         statement.sql.startsWith('UPDATE jobs SET displayname')
-          ? { ...statement, params: statement.params.map((value, index) => (index === 4 ? String(value).replace('"retries":0', '"retries":9') : value)) }
+          ? {
+              ...statement,
+              params: statement.params.map((value, index) =>
+                index === 4 ? String(value).replace('"retries":0', '"retries":9') : value,
+              ),
+            }
           : statement,
       ),
     },
@@ -68,7 +81,9 @@ const PLANTS: [string, Plant, RegExp][] = [
     'history deleted while it is unfinished',
     {
       database: corrupt((statement) =>
-        statement.sql.startsWith('INSERT INTO outputs') ? { sql: 'DELETE FROM occurrences WHERE group_id = ?', params: [statement.params[0] as SqlValue] } : statement,
+        statement.sql.startsWith('INSERT INTO outputs')
+          ? { sql: 'DELETE FROM occurrences WHERE group_id = ?', params: [statement.params[0] as SqlValue] }
+          : statement,
       ),
     },
     /unrecorded|has no occurrence/,
@@ -80,17 +95,35 @@ describe('the judge complains about', () => {
     const found: string[] = [];
     // Some plants need luck to matter: a few seeds, and the first complaint ends it.
     for (let seed = 1; seed <= 4 && !found.some((line) => complaint.test(line)); seed++) {
-      const result = await runWorld({ seed, occurrences: 700, profile: 'dense', faults: false, points: new Points(), plant });
+      const result = await runWorld({
+        seed,
+        occurrences: 700,
+        profile: 'dense',
+        faults: false,
+        points: new Points(),
+        plant,
+      });
       found.push(...result.complaints);
     }
-    expect(found.filter((line) => complaint.test(line)), found.join('\n')).not.toEqual([]);
+    expect(
+      found.filter((line) => complaint.test(line)),
+      found.join('\n'),
+    ).not.toEqual([]);
   });
 
   test('a store without its fence', async () => {
-    const database = corrupt((statement) => (statement.sql.startsWith('UPDATE leadership SET guard') ? NOTHING : statement));
+    const database = corrupt((statement) =>
+      statement.sql.startsWith('UPDATE leadership SET guard') ? NOTHING : statement,
+    );
     let complaints = 0;
     for (let seed = 1; seed <= 6 && complaints === 0; seed++) {
-      const result = await runWorld({ seed, occurrences: 3_000, profile: 'dense', points: new Points(), plant: { database } });
+      const result = await runWorld({
+        seed,
+        occurrences: 3_000,
+        profile: 'dense',
+        points: new Points(),
+        plant: { database },
+      });
       complaints += result.complaints.length;
     }
     expect(complaints).toBeGreaterThan(0);

@@ -28,6 +28,7 @@ const READING_METHODS = new Set([
   'runs',
   'run',
   'log',
+  '#tailSlice',
   'deleteExecutions',
   '#byOutcome',
   '#byJob',
@@ -60,7 +61,16 @@ export function awaitPoints(): AwaitPoint[] {
       if (file === 'server/runs.ts' && READING_METHODS.has(method)) continue;
       if (file === 'server/jobs.ts' && (method === 'list' || method === 'get')) continue;
       const end = endOfStatement(lines, index);
-      found.push({ file, from: index + 1, to: end + 1, text: lines.slice(index, end + 1).map((one) => one.trim()).join(' '), method });
+      found.push({
+        file,
+        from: index + 1,
+        to: end + 1,
+        text: lines
+          .slice(index, end + 1)
+          .map((one) => one.trim())
+          .join(' '),
+        method,
+      });
     }
   }
   return found;
@@ -100,6 +110,19 @@ export class Points {
     }
   }
 
+  /** Whether a crash here and now would hit a point that none has hit yet. Costly: for the hunt only. */
+  isNew(): boolean {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 60;
+    const { stack = '' } = new Error('here');
+    Error.stackTraceLimit = limit;
+    return [...stack.matchAll(FRAME)].some(([, file, line]) => {
+      const at = Number(line);
+      const point = this.#points.find((one) => one.file === file && one.from <= at && at <= one.to);
+      return point !== undefined && this.#hitsOf(point, this.#points) === 0;
+    });
+  }
+
   /** Await points with the number of crashes while the leader waited there. */
   coverage(): { point: AwaitPoint; hits: number }[] {
     return this.#points.map((point) => ({ point, hits: this.#hitsOf(point, this.#points) }));
@@ -112,7 +135,10 @@ export class Points {
     // The engine's stacks end at a lock and at a batch: who waits for one waits while what it runs waits.
     const via = LOCKED.exec(point.text)?.[1] ?? BATCHED.find(([text]) => point.text.includes(text))?.[1];
     if (via !== undefined) {
-      return Math.max(0, ...all.filter((other) => other !== point && other.method === via).map((other) => this.#hitsOf(other, all)));
+      return Math.max(
+        0,
+        ...all.filter((other) => other !== point && other.method === via).map((other) => this.#hitsOf(other, all)),
+      );
     }
     return CLOSING.test(point.text) ? this.#closing : 0;
   }
@@ -120,10 +146,12 @@ export class Points {
 
 const LOCKED = /lock\.run\(\(\) => (?:this\.)?(#?\w+)\(/;
 const BATCHED: readonly (readonly [string, string])[] = [
-  ['#puts.add(', '#putAll'],
-  ['#put({', '#putAll'],
-  ['#deletes.add(', '#deleteAll'],
-  ['jobs.restore', '#putAll'],
+  ['#puts.add(', '#putRound'],
+  ['#put({', '#putRound'],
+  ['#deletes.add(', 'deleteAll'],
+  ['this.run(input.name', '#launchManual'],
+  ['stopRun(live', '#stopForRequest'],
+  ['this.#write(', '#write'],
 ];
 /** They wait for the lock alone, to let what runs come to its end. */
 const CLOSING = /lock\.run\(\(\) => Promise\.resolve\(\)\)|this\.scheduler\.close\(\)|#results\.close\(\)/;

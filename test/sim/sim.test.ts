@@ -16,18 +16,25 @@ describe('simulation', () => {
       if (judged >= OCCURRENCES) break;
       const result = await runWorld({ seed, occurrences: 8_000, points, profile: 'dense' });
       judged += result.occurrences;
-      const again = `node test/sim/main.ts --seed ${seed} --occurrences 1 --world 8000 --profile dense --trace`;
+      const again = `node test/sim/main.ts --seed ${seed} --worlds 1 --world 8000 --profile dense --trace`;
       expect(result.complaints, `seed ${seed}; repeat with: ${again}`).toEqual([]);
     }
     expect(judged).toBeGreaterThanOrEqual(OCCURRENCES);
     expect(points.ports.size).toBeGreaterThan(8);
   });
 
-  test.each(['sparse', 'dst'] as const)('%s schedules, days with a clock change', { timeout: 120_000 }, async (profile) => {
-    const points = new Points();
-    for (const seed of [1, 2]) {
-      const result = await runWorld({ seed, occurrences: 400, points, profile });
-      expect(result.complaints, `repeat with: node test/sim/main.ts --seed ${seed} --occurrences 1 --world 400 --profile ${profile} --trace`).toEqual([]);
-    }
-  });
+  test.each(['sparse', 'dst'] as const)(
+    '%s schedules, days with a clock change',
+    { timeout: 120_000 },
+    async (profile) => {
+      const points = new Points();
+      for (const seed of [1, 2]) {
+        const result = await runWorld({ seed, occurrences: 400, points, profile });
+        expect(
+          result.complaints,
+          `repeat with: node test/sim/main.ts --seed ${seed} --worlds 1 --world 400 --profile ${profile} --trace`,
+        ).toEqual([]);
+      }
+    },
+  );
 });

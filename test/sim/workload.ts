@@ -85,6 +85,7 @@ export function randomJob(name: string, dice: Dice, context: WorkloadContext): R
   if (dice.chance(0.15)) job['start_deadline'] = dice.pick(['2s', '30s']);
   if (dice.chance(0.15)) job['processors'] = { log: {} };
   if (dice.chance(0.15)) job['calendars'] = [calendar(dice, context)];
+  if (dice.chance(0.05)) job['calendars'] = [dice.pick(['calendar0', 'calendar1'])];
   if (dice.chance(0.1))
     job['dst'] = { gap: dice.pick(['after', 'skip', 'shift']), overlap: dice.pick(['first', 'second', 'both']) };
   if (dice.chance(0.05)) job['starts_at'] = instant(context.nowMs + dice.int(-60_000, 300_000));

@@ -31,6 +31,8 @@ export interface WorldOptions {
   /** Planted faults, for the tests of the checker. */
   readonly plant?: Plant;
   readonly trace?: boolean;
+  /** Dies wherever no crash has been yet. */
+  readonly hunt?: boolean;
   /** Leaves the store here, to be looked at. */
   readonly keep?: string;
 }
@@ -68,6 +70,19 @@ const FAULTS = {
   unknown: 4,
   agent_refuses: 2,
 } as const;
+/** What is rare comes often while points are hunted. */
+const HUNTED = {
+  calendar: 4,
+  restore_jobs: 4,
+  submissions: 4,
+  churn: 0.3,
+  restored: 3,
+  cursor: 4,
+  clean_stop: 4,
+  full: 6,
+  low: 6,
+  delete: 8,
+};
 type Fault = keyof typeof FAULTS;
 type Act = Request | Fault;
 
@@ -162,7 +177,14 @@ class World {
     };
     this.#checker = new Checker(ground.database.path, zone);
     this.#crashy = options.faults !== false && dice.chance(0.3);
-    this.#load = new Load({ dice, time: this.#time, checker: this.#checker, profile: ground.profile, zone: ground.zone, node: () => this.#node });
+    this.#load = new Load({
+      dice,
+      time: this.#time,
+      checker: this.#checker,
+      profile: ground.profile,
+      zone: ground.zone,
+      node: () => this.#node,
+    });
     const agent: SimAgentOptions = {
       node: 'node1',
       script: scriptOf(options.seed),
@@ -220,7 +242,10 @@ class World {
 
   /** One act, then a while of time; a node that died comes back when its time has come. */
   async #turn(): Promise<void> {
-    const acts: Partial<Record<Act, number>> = this.#options.faults === false ? REQUESTS : { ...REQUESTS, ...FAULTS };
+    const acts: Partial<Record<Act, number>> =
+      this.#options.faults === false
+        ? REQUESTS
+        : { ...REQUESTS, ...FAULTS, ...(this.#options.hunt === true ? HUNTED : {}) };
     this.#act(this.#dice.weighted(acts as Record<Act, number>));
     const dense = this.#ground.profile === 'dense';
     await this.#time.run(
@@ -269,7 +294,9 @@ class World {
   }
 
   #maybeCrash(point: string): boolean {
-    if (this.#healed || --this.#crashIn > 0) return false;
+    if (this.#healed) return false;
+    const hunted = this.#options.hunt === true && this.#dice.chance(0.2) && this.#options.points.isNew();
+    if (!hunted && --this.#crashIn > 0) return false;
     this.#crashIn = Number.POSITIVE_INFINITY;
     this.#options.points.hit(point, this.#node?.closing === true);
     this.#downUntil = this.#time.monotonic() + this.#dice.pick([0, 100, 3_000, 20_000]);
@@ -323,7 +350,7 @@ class World {
       case 'full':
         return this.#during(dice.pick([300, 3_000, 40_000]), (on) => (this.#full = on));
       case 'low':
-        return this.#during(dice.pick([300, 3_000, 90_000]), (on) => (this.#low = on));
+        return this.#during(dice.pick([300, 3_000, 90_000]), (on) => this.#setLow(on));
       case 'unknown':
         return this.#during(dice.pick([3_000, 30_000]), (on) => {
           this.#unknownShare = on ? dice.pick([0.1, 0.6]) : 0;
@@ -335,6 +362,13 @@ class World {
           (on) => (this.#agent.refuses = on ? dice.pick(['disk_full', 'draining']) : null),
         );
     }
+  }
+
+  #setLow(on: boolean): void {
+    this.#low = on;
+    if (on || this.#healed) return;
+    // Room again: requests that come before the scheduler has caught up meet instants that are due.
+    for (const kind of ['edit', 'calendar', 'delete', 'cursor', 'edit', 'delete'] as const) this.#load.request(kind);
   }
 
   #during(ms: number, set: (on: boolean) => void): void {

@@ -32,7 +32,7 @@ bootstrap-expect: 1
 const sources: Target = {
   name: 'configuration sources',
   weight: 8,
-  limitMs: 60,
+  limitMs: 250,
   run(dice) {
     const argv = Array.from({ length: dice.size(6) }, () => dice.mangle(flag(dice)));
     const env = Object.fromEntries(
@@ -98,7 +98,7 @@ const BOMB =
 const files: Target = {
   name: 'configuration file',
   weight: 3,
-  limitMs: 300,
+  limitMs: 1_000,
   async run(dice) {
     const path = join(directory, dice.pick(['belfry.yml', 'belfry.json']));
     const text = dice.chance(0.1)
@@ -124,7 +124,7 @@ const files: Target = {
 const units: Target = {
   name: 'durations, sizes and addresses',
   weight: 6,
-  limitMs: 40,
+  limitMs: 250,
   run(dice) {
     const text = dice.mangle(value(dice));
     withInput(text, () => {

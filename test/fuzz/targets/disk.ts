@@ -18,7 +18,7 @@ const INDEX =
 const logs: Target = {
   name: 'log and index',
   weight: 5,
-  limitMs: 100,
+  limitMs: 400,
   run(dice) {
     const base = logBase(directory, KEY);
     mkdirSync(dirname(base), { recursive: true });
@@ -75,7 +75,7 @@ function record(dice: Dice, key: number): SpoolRecord {
 const journals: Target = {
   name: 'runner journal',
   weight: 4,
-  limitMs: 100,
+  limitMs: 400,
   run(dice) {
     const records = Array.from({ length: dice.size(20) }, (_, index) => record(dice, KEY + dice.int(index + 1)));
     const accepted = new Set(records.flatMap((one) => (one.r === 'accept' ? [one.run.key] : [])));
@@ -93,7 +93,7 @@ const journals: Target = {
 const messages: Target = {
   name: 'runner messages',
   weight: 4,
-  limitMs: 60,
+  limitMs: 250,
   run(dice) {
     const sent: RunnerMessage[] = Array.from({ length: dice.size(8) }, () => ({
       t: 'problem',

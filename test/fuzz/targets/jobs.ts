@@ -66,7 +66,7 @@ const JOB = {
 const bodies: Target = {
   name: 'job JSON',
   weight: 25,
-  limitMs: 60,
+  limitMs: 250,
   run(dice) {
     const text = dice.chance(0.4) ? dice.mangle(JSON.stringify(JOB)) : JSON.stringify(dice.mangleJson(JOB, 0.05));
     withInput(text, () => {
@@ -150,7 +150,7 @@ const CONFIG = {
 const executors: Target = {
   name: 'executor configuration',
   weight: 8,
-  limitMs: 60,
+  limitMs: 250,
   run(dice) {
     const kind = dice.pick(['shell', 'http'] as const);
     const config = Object.fromEntries(
@@ -196,7 +196,7 @@ const executors: Target = {
 const arrays: Target = {
   name: 'restore stream',
   weight: 6,
-  limitMs: 60,
+  limitMs: 250,
   async run(dice) {
     const values = Array.from({ length: dice.size(6) }, () => dice.json());
     const good = JSON.stringify(values, null, dice.pick([0, 2]));

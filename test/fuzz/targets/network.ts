@@ -46,7 +46,7 @@ const OURS = /^(?:localhost|node-1)\.?(?::\d{0,5})?$|^[\d.]+(?::\d{0,5})?$|^\[[0
 const visits: Target = {
   name: 'hosts and origins',
   weight: 6,
-  limitMs: 40,
+  limitMs: 250,
   run(dice) {
     const host = dice.mangle(dice.pick(HOSTS));
     const origin = dice.chance(0.5) ? dice.mangle(dice.pick(ORIGINS)) : undefined;
@@ -106,7 +106,7 @@ const credentials: Target = {
 const jobHttp: Target = {
   name: 'http job texts',
   weight: 8,
-  limitMs: 100,
+  limitMs: 400,
   async run(dice) {
     const text = dice.mangle(
       dice.pick([

@@ -115,7 +115,7 @@ function scheduleText(dice: Dice): string {
 const texts: Target = {
   name: 'schedule text',
   weight: 35,
-  limitMs: 60,
+  limitMs: 250,
   run(dice) {
     const text = scheduleText(dice);
     const options = {
