@@ -130,7 +130,6 @@ function ownerOf(lower: string, value: string): string | undefined {
 
 /** Header text goes out as UTF-8 bytes (as Go sends it); the socket writes latin1, so each byte becomes one character. */
 function latin1Bytes(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- the test is for plain ASCII
   if (/^[\u0000-\u007f]*$/.test(text)) return text;
   return String.fromCharCode(...new TextEncoder().encode(text));
 }

@@ -55,7 +55,6 @@ async function write(dir: string, create: boolean, id: string, context: Processo
 
 /** Node names go into execution ids: none may lead out of the directory. */
 function isFileName(id: string): boolean {
-  // oxlint-disable-next-line no-control-regex -- NUL ends a path
   return id !== '' && !/[/\\\u0000]/.test(id) && !id.startsWith('.') && Buffer.byteLength(id) <= ID_BYTES_MAX;
 }
 

@@ -7,7 +7,7 @@ import type { Mutex } from '../lib/mutex.ts';
 import { AppError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
 import { type JobDefinition, type JobInput, type JobView } from '../model/job.ts';
-import { COUNT_JOBS, JOBS_BY_NAME, type JobRow, NEWEST_DECIDED, releaseRanges, resetCursor } from '../store/jobs.ts';
+import { COUNT_JOBS, JOBS_BY_NAME, type JobRow, resetCursor } from '../store/jobs.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type Delete, JobDeletes } from './job-deletes.ts';
@@ -123,19 +123,14 @@ export class Jobs {
       if (known === undefined) throw notFound(name);
       const now = Math.floor(this.#m.clock.now());
       await this.#m.scheduler.settle([row.id], now);
-      const [decided] = await this.#m.store.read<{ at: number | null }>(NEWEST_DECIDED, [row.id, now], 'linearizable');
-      const cursorAt = decided?.at ?? now;
       const anchorAt = anchorBy(known, row.anchor_at, now);
       const job = known.spec === null ? known : { ...known, spec: { ...known.spec, anchorAt } };
-      const nextAt = job.definition.disabled ? null : planJobWrite.nextAt(job, cursorAt);
-      await this.#m.store.writeFor([
-        releaseRanges(job.id, cursorAt),
-        resetCursor(job.id, job.version, cursorAt, nextAt, anchorAt),
-      ]);
+      const nextAt = job.definition.disabled ? null : planJobWrite.nextAt(job, now);
+      await this.#m.store.writeFor([resetCursor(job.id, job.version, now, nextAt, anchorAt)]);
       this.#m.definitions.put(job);
-      this.#m.scheduler.put(job.id, nextAt, cursorAt);
+      this.#m.scheduler.put(job.id, nextAt, now);
       this.#m.emit({ kind: 'job_changed', job: name, change: 'cursor_reset' });
-      return this.#list.viewOf({ ...row, cursor_at: cursorAt, next_at: nextAt, anchor_at: anchorAt });
+      return this.#list.viewOf({ ...row, cursor_at: now, next_at: nextAt, anchor_at: anchorAt });
     });
   }
 

@@ -19,7 +19,7 @@ export type Intent =
     }
   | { readonly kind: 'wake'; readonly run: LiveRun }
   | { readonly kind: 'retry'; readonly run: LiveRun; readonly relaunch: boolean }
-  | { readonly kind: 'promote'; readonly run: LiveRun };
+  | { readonly kind: 'promote'; readonly run: LiveRun; readonly beside: boolean };
 
 /** What became of an intent; decision null: nothing came into being (the job changed or went, or it exists already). */
 export interface Launched {

@@ -171,7 +171,7 @@ export class Launcher {
     batch.statements.push(
       ...(intent.kind === 'retry'
         ? retryStatements({ key, group: run.group, attempt: run.attempt + 1, relaunch, node: this.#node })
-        : promoteStatements(run.group, this.#node)),
+        : promoteStatements(run.group, this.#node, intent.beside)),
     );
     batch.places.push({ ...common, key, index: start });
   }

@@ -184,7 +184,7 @@ async function promoteAll(runs: readonly LiveRun[], { launcher, live }: Recovery
     .filter(
       (run) => ![...live.ofJob(run.job.id)].some((other) => other.phase === 'active' || other.phase === 'retrying'),
     )
-    .map((run) => ({ kind: 'promote', run }) as const);
+    .map((run) => ({ kind: 'promote', run, beside: false }) as const);
   if (intents.length > 0) await launcher.commit(launcher.prepare(intents));
 }
 

@@ -264,7 +264,9 @@ export class Results {
       for (const run of this.#m.live.ofJob(jobId)) {
         if (run.phase === 'queued' && (first === undefined || run.group < first.group)) first = run;
       }
-      if (first !== undefined) intents.push({ kind: 'promote', run: first });
+      if (first === undefined) continue;
+      const current = (await this.#m.definitions.load([jobId])).get(jobId);
+      intents.push({ kind: 'promote', run: first, beside: current?.concurrency === 'allow' });
     }
     if (intents.length === 0) return;
     const launched = await this.#m.launcher.commit(this.#m.launcher.prepare(intents));

@@ -172,16 +172,3 @@ export function resetCursor(
 ): Statement {
   return { sql: RESET_CURSOR, params: [cursorAt, nextAt, anchorAt, jobId, version] };
 }
-
-/** The newest instant after a time that has a row of its own: a cursor set back by hand stops there, for nothing is decided twice. */
-export const NEWEST_DECIDED =
-  'SELECT max(nominal_at) AS at FROM occurrences WHERE job_id = ? AND nominal_at > ? AND dedup = 0 AND last_at IS NULL';
-const RELEASE_RANGES = 'UPDATE occurrences SET dedup = group_id WHERE job_id = ? AND dedup = 0 AND last_at > ?';
-
-/**
- * Ranges that reach beyond `at` (instants a wrong clock took for missed) give up their claim to their first instant, so that it can be
- * decided anew after the cursor was set back.
- */
-export function releaseRanges(jobId: number, at: number): Statement {
-  return { sql: RELEASE_RANGES, params: [jobId, at] };
-}

@@ -131,12 +131,18 @@ const RESUME_RETRY = 'UPDATE occurrences SET phase = 3, wake_at = NULL WHERE gro
 const PROMOTE =
   'UPDATE occurrences SET phase = 3 WHERE group_id = ? AND phase = 2 AND NOT EXISTS ' +
   '(SELECT 1 FROM occurrences r WHERE r.job_id = occurrences.job_id AND r.phase > 0 AND r.phase >= 3)';
+/** The job allows overlaps by now: only what ran before it is still in its way, else newer runs would keep it waiting for ever. */
+const PROMOTE_BESIDE =
+  'UPDATE occurrences SET phase = 3 WHERE group_id = ? AND phase = 2 AND NOT EXISTS ' +
+  '(SELECT 1 FROM occurrences r WHERE r.job_id = occurrences.job_id AND r.phase > 0 AND r.phase >= 3 AND r.group_id < occurrences.group_id)';
 
 const MOVE_CURSOR =
   'UPDATE job_state SET cursor_at = ?, next_at = ? WHERE job_id = ? AND version = ? AND cursor_at < ?';
 
+// A dropped instant claims no identity (dedup is the row's own group): a cursor set back by hand may decide it anew, and a range that
+// begins at an instant that ran under a wrong clock is on record all the same. The cursor keeps it from being written twice.
 const INSERT_RANGE =
-  `INSERT INTO occurrences (${COLUMNS}) SELECT ?, s.job_id, s.version, 0, ?, 0, ?, NULL, 0, ?, ?, ?, NULL, ?, ?, 0 ` +
+  `INSERT INTO occurrences (${COLUMNS}) SELECT ?, s.job_id, s.version, 0, ?, ?, ?, NULL, 0, ?, ?, ?, NULL, ?, ?, 0 ` +
   'FROM job_state s WHERE s.job_id = ? AND s.version = ? AND s.cursor_at < ? ON CONFLICT DO NOTHING';
 
 /** The execution's intent: the row that fixes its identity before anything is started. */
@@ -251,8 +257,11 @@ export function retryStatements(run: {
 }
 
 /** The first waiter of a job starts, unless something of the job runs. */
-export function promoteStatements(group: number, node: string): Statement[] {
-  return [{ sql: PROMOTE, params: [group] }, executionIntent({ key: group, group, attempt: 1, relaunch: false, node })];
+export function promoteStatements(group: number, node: string, beside: boolean): Statement[] {
+  return [
+    { sql: beside ? PROMOTE_BESIDE : PROMOTE, params: [group] },
+    executionIntent({ key: group, group, attempt: 1, relaunch: false, node }),
+  ];
 }
 
 /** The job's instants up to `cursorAt` are decided. */
@@ -282,6 +291,7 @@ export function rangeRow(range: {
     params: [
       group,
       first,
+      group,
       first,
       codeOf(OUTCOMES, outcome),
       codeOf(REASONS, reason),

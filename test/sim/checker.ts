@@ -177,15 +177,23 @@ export class Checker {
   fold(grey: Grey): void {
     this.#grey = grey;
     for (const [id, tally] of this.#tallies) {
-      const upTo = tally.spans.at(-1)?.last;
-      if (upTo === undefined) continue;
-      this.#judgeSpans(id, tally.spans.splice(0), tally.foldedTo, upTo);
+      const upTo = this.#archivedTo(id, tally);
+      const done = tally.spans.filter((span) => span.last <= upTo);
+      if (done.length === 0) continue;
+      tally.spans = tally.spans.filter((span) => span.last > upTo);
+      this.#judgeSpans(id, done, tally.foldedTo, upTo);
       tally.foldedTo = upTo;
     }
     const there = this.#prepare('SELECT 1 FROM occurrences WHERE group_id = ?');
     for (const group of this.#archived) if (there.get(group) === undefined) this.#archived.delete(group);
     this.#parents = [];
     this.#children.clear();
+  }
+
+  /** Everything of the job up to here has left the store. */
+  #archivedTo(id: number, tally: Tally): number {
+    const row = this.#prepare('SELECT min(nominal_at) AS at FROM occurrences WHERE job_id = ? AND dedup = 0').get(id) as { at: number | null };
+    return row.at === null ? Math.max(0, ...tally.spans.map((span) => span.last)) : row.at - 1;
   }
 
   #judge(row: OccurrenceRow, executions: readonly ExecutionRow[]): void {

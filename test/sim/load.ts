@@ -23,6 +23,7 @@ export const REQUESTS = {
   restore_jobs: 0.5,
   submissions: 0.5,
   churn: 0.02,
+  run_then_delete: 0.2,
 } as const;
 export type Request = keyof typeof REQUESTS;
 
@@ -39,6 +40,8 @@ export interface LoadModules {
   readonly profile: Profile;
   readonly zone: string;
   readonly node: () => SimNode | undefined;
+  /** Share of jobs that go after their success. */
+  readonly ephemeralShare: number;
 }
 
 export class Load {
@@ -82,6 +85,8 @@ export class Load {
           await leader.setPaused(true);
           await leader.setPaused(false);
         });
+      case 'run_then_delete':
+        return this.#runThenDelete(name);
       case 'churn':
         return this.#send(name, async ({ jobs }) => {
           for (let turn = 0; turn < CHURN; turn++) await jobs.toggle(name);
@@ -116,11 +121,11 @@ export class Load {
   }
 
   #job(name: string): JobInput {
-    const { dice, time, profile, zone } = this.#m;
+    const { dice, time, profile, zone, ephemeralShare } = this.#m;
     const parents = Array.from({ length: JOBS }, (_, index) => `job${index}`);
     const parsed = parseJobInput(randomJob(name, dice, { profile, zone, nowMs: time.wall(), parents }));
     if (!parsed.ok) throw new Error(`the load made a bad job: ${JSON.stringify(parsed)}`);
-    return parsed.job;
+    return dice.chance(ephemeralShare) ? { ...parsed.job, ephemeral: true } : parsed.job;
   }
 
   #put(name: string): void {
@@ -147,7 +152,8 @@ export class Load {
     this.#send(
       name,
       ({ jobs }) => jobs.restore([job]),
-      () => this.#expectStored(job),
+      // A parent that the store refuses is an answer: "fail create".
+      (answer) => (answer as string[])[0]?.startsWith('success') === true && this.#expectStored(job),
     );
   }
 
@@ -186,6 +192,22 @@ export class Load {
     );
     const group = row?.['group_id'];
     if (typeof group === 'number') this.#send(`group${group}`, ({ runs }) => runs.stop(group));
+  }
+
+  /** The run is on its way to the agent when the job goes and the node dies: the next life must not start it. */
+  #runThenDelete(name: string): void {
+    const id = this.#m.checker.row('SELECT id FROM jobs WHERE name = ? AND deleted_at IS NULL', name)?.['id'];
+    this.#send(
+      name,
+      async ({ jobs }) => {
+        await jobs.run(name, { force: true });
+        return jobs.delete(name, 'detach');
+      },
+      () => {
+        if (typeof id === 'number') this.#m.checker.truth.deleted.add(id);
+        this.#m.node()?.crash();
+      },
+    );
   }
 
   #resetCursor(name: string): void {

@@ -5,6 +5,7 @@
  *   node test/sim/main.ts --seed 1 --hours 24
  */
 import { parseArgs } from 'node:util';
+import { runHours } from './hours.ts';
 import { Points } from './points.ts';
 import type { Profile } from './workload.ts';
 import { runWorld, type WorldResult } from './world.ts';
@@ -56,6 +57,13 @@ function note(result: WorldResult, how: string): void {
     `seed ${result.seed} (${result.profile}) FAILED; repeat: node test/sim/main.ts --seed ${result.seed} --worlds 1 ${how} --trace`,
   );
   for (const complaint of result.complaints.slice(0, 5)) console.log(`  ${complaint}`);
+}
+
+if (values.hours !== undefined) {
+  const complaints = await runHours(Number(values.seed), Number(values.hours));
+  for (const complaint of complaints) console.log(complaint);
+  console.log(`${complaints.length === 0 ? 1 : 0} passed, ${complaints.length === 0 ? 0 : 1} failed`);
+  process.exit(complaints.length === 0 ? 0 : 1);
 }
 
 const first = Number(values.seed);

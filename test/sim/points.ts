@@ -152,6 +152,10 @@ const BATCHED: readonly (readonly [string, string])[] = [
   ['this.run(input.name', '#launchManual'],
   ['stopRun(live', '#stopForRequest'],
   ['this.#write(', '#write'],
+  ['this.#dropLogs(', '#dropLogs'],
+  // Their only port is a definition that is not in memory, where the job they are about always is.
+  ['this.#ephemeral(', 'cancelDue'],
+  ['hooks.cancelDue(', 'cancelDue'],
 ];
 /** They wait for the lock alone, to let what runs come to its end. */
 const CLOSING = /lock\.run\(\(\) => Promise\.resolve\(\)\)|this\.scheduler\.close\(\)|#results\.close\(\)/;

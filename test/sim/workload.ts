@@ -90,7 +90,6 @@ export function randomJob(name: string, dice: Dice, context: WorkloadContext): R
     job['dst'] = { gap: dice.pick(['after', 'skip', 'shift']), overlap: dice.pick(['first', 'second', 'both']) };
   if (dice.chance(0.05)) job['starts_at'] = instant(context.nowMs + dice.int(-60_000, 300_000));
   if (dice.chance(0.05)) job['expires_at'] = instant(context.nowMs + dice.int(60_000, 1_200_000));
-  if (dice.chance(0.03)) job['ephemeral'] = true;
   if (dice.chance(0.05)) job['disabled'] = true;
   return job;
 }

@@ -82,6 +82,8 @@ const HUNTED = {
   full: 6,
   low: 6,
   delete: 8,
+  run_then_delete: 6,
+  power_cut: 8,
 };
 type Fault = keyof typeof FAULTS;
 type Act = Request | Fault;
@@ -154,7 +156,7 @@ class World {
   #lives = 0;
   #downUntil = 0;
   #crashIn = Number.POSITIVE_INFINITY;
-  #full = false;
+  #fullShare = 0;
   #low = false;
   #unknownShare = 0;
   #readFailShare = 0;
@@ -184,6 +186,7 @@ class World {
       profile: ground.profile,
       zone: ground.zone,
       node: () => this.#node,
+      ephemeralShare: options.hunt === true ? 0.3 : 0.03,
     });
     const agent: SimAgentOptions = {
       node: 'node1',
@@ -305,7 +308,7 @@ class World {
 
   #writeFault(): ReturnType<Faults['write']> {
     if (this.#healed) return 'none';
-    if (this.#full) return 'full';
+    if (this.#dice.chance(this.#fullShare)) return 'full';
     if (this.#unknownShare === 0 || !this.#dice.chance(this.#unknownShare)) return 'none';
     return this.#dice.pick(['unknown_applied', 'unknown_dropped']);
   }
@@ -348,7 +351,7 @@ class World {
       case 'restored':
         return this.#restore();
       case 'full':
-        return this.#during(dice.pick([300, 3_000, 40_000]), (on) => (this.#full = on));
+        return this.#during(dice.pick([300, 3_000, 40_000]), (on) => (this.#fullShare = on ? dice.pick([1, 1, 0.5]) : 0));
       case 'low':
         return this.#during(dice.pick([300, 3_000, 90_000]), (on) => this.#setLow(on));
       case 'unknown':
@@ -421,7 +424,7 @@ class World {
   /** No more faults and no more edits: everything must come to its end, then the judge looks at all of it. */
   async #heal(): Promise<void> {
     this.#healed = true;
-    this.#full = false;
+    this.#fullShare = 0;
     this.#low = false;
     this.#agent.refuses = null;
     for (const zombie of this.#zombies) zombie.resume();

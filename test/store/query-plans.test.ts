@@ -133,7 +133,7 @@ const WRITES: Readonly<Record<string, readonly Statement[]>> = {
     (concurrency) => occurrences.wakeStatements({ group: GROUP, jobId: 1, concurrency }, 'node', NOW).statements,
   ),
   retry: occurrences.retryStatements({ key: GROUP, group: GROUP, attempt: 2, relaunch: false, node: 'node' }),
-  promote: occurrences.promoteStatements(GROUP, 'node'),
+  promote: [false, true].flatMap((beside) => occurrences.promoteStatements(GROUP, 'node', beside)),
   'move the cursor': [occurrences.moveCursor(1, 1, NOW, null)],
   'range row': [
     occurrences.rangeRow({

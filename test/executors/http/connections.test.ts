@@ -203,8 +203,10 @@ it('ends what runs and what waits when it is closed', async () => {
 
 it('warms without opening anything', async () => {
   await turns();
-  const before = process.getActiveResourcesInfo();
+  // Timers of the runner of tests come and go; sockets and handles are what warming must not leave.
+  const open = () => process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout');
+  const before = open();
   await newExecutor().warm();
   await turns();
-  expect(process.getActiveResourcesInfo().sort()).toEqual(before.sort());
+  expect(open().sort()).toEqual(before.sort());
 });
