@@ -192,7 +192,9 @@ export class Checker {
 
   /** Everything of the job up to here has left the store. */
   #archivedTo(id: number, tally: Tally): number {
-    const row = this.#prepare('SELECT min(nominal_at) AS at FROM occurrences WHERE job_id = ? AND dedup = 0').get(id) as { at: number | null };
+    const row = this.#prepare('SELECT min(nominal_at) AS at FROM occurrences WHERE job_id = ? AND dedup = 0').get(
+      id,
+    ) as { at: number | null };
     return row.at === null ? Math.max(0, ...tally.spans.map((span) => span.last)) : row.at - 1;
   }
 

@@ -43,7 +43,15 @@ export async function runHours(seed: number, hours: number): Promise<string[]> {
     { time, random: dice.random, witness: checker.truth },
   );
   let node: SimNode | undefined;
-  const load = new Load({ dice, time, checker, profile: 'dense', zone: 'Europe/London', node: () => node, ephemeralShare: 0 });
+  const load = new Load({
+    dice,
+    time,
+    checker,
+    profile: 'dense',
+    zone: 'Europe/London',
+    node: () => node,
+    ephemeralShare: 0,
+  });
   const restart = async () => {
     node?.crash();
     load.forget();

@@ -351,7 +351,10 @@ class World {
       case 'restored':
         return this.#restore();
       case 'full':
-        return this.#during(dice.pick([300, 3_000, 40_000]), (on) => (this.#fullShare = on ? dice.pick([1, 1, 0.5]) : 0));
+        return this.#during(
+          dice.pick([300, 3_000, 40_000]),
+          (on) => (this.#fullShare = on ? dice.pick([1, 1, 0.5]) : 0),
+        );
       case 'low':
         return this.#during(dice.pick([300, 3_000, 90_000]), (on) => this.#setLow(on));
       case 'unknown':
