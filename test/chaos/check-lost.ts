@@ -38,8 +38,16 @@ export class LostRules {
     if (jobs.get(run.job)?.executor === 'http') {
       if (this.#runnerDied(0, intentAt, firstOutside(this.#runnerStopped, endAt) + MARK_MS))
         reasons.add('request_in_flight');
-    } else if (startAt !== null && this.#bothDied(owner, intentAt, endAt)) reasons.add('supervisor_gone');
+    } else if ((startAt !== null || this.#cutBefore(endAt, intentAt)) && this.#bothDied(owner, intentAt, endAt)) {
+      reasons.add('supervisor_gone');
+    }
     return reasons;
+  }
+
+  /** A power cut took the process between its start mark and its own first line: it left no evidence of having run. */
+  #cutBefore(endAt: number, intentAt: number): boolean {
+    const { faults } = this.#facts.observed.log;
+    return faults.some((fault) => fault.kind === 'power-cut' && fault.at >= intentAt && fault.at <= endAt + MARK_MS);
   }
 
   /** The runner that started it keeps its exit, the node inherits it from a dead runner: both must have died before the exit was seen. */

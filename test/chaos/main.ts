@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   const kept = (
     JSON.parse(readFileSync(join(import.meta.dirname, 'seeds.json'), 'utf8')) as { seeds: { seed: number }[] }
   ).seeds;
-  const seeds = values.ci ? [...kept.slice(-CI_SEEDS_MAX).map(({ seed }) => seed), given] : [given];
+  const seeds = values.ci ? kept.slice(-CI_SEEDS_MAX).map(({ seed }) => seed) : [given];
   let passed = 0;
   let failed = 0;
   for (const seed of seeds) {

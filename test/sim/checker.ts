@@ -57,6 +57,8 @@ interface Parent {
   readonly jobId: number;
   readonly name: string;
   readonly finishedAt: number;
+  /** The truth came late: when, finishedAt does not tell. */
+  readonly wasLost: boolean;
 }
 
 const REASONS_OF: Readonly<Record<string, readonly string[]>> = {
@@ -228,6 +230,7 @@ export class Checker {
         jobId: row.job_id,
         name: version.definition.name,
         finishedAt: row.finished_at ?? 0,
+        wasLost: executions.some(({ key }) => this.truth.lived.get(key)?.ends.some((end) => end.outcome === 'lost')),
       });
     }
   }
@@ -367,8 +370,7 @@ export class Checker {
   #parentChanged(parent: Parent, at: number): boolean {
     const history = this.#gone.get(parent.jobId) ?? this.#history(parent.jobId);
     if (history.deletedAt !== null && history.deletedAt <= at + 1_000) return true;
-    const executions = this.#executionsOf(parent.group);
-    return executions.some(({ key }) => this.truth.lived.get(key)?.ends.some((end) => end.outcome === 'lost'));
+    return parent.wasLost;
   }
 
   #judgeCounters(): void {

@@ -1,5 +1,5 @@
 /** A leader on real SQLite, virtual time and a simulated agent, for tests of single cases. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom } from '../../src/lib/random.ts';
@@ -40,7 +40,7 @@ export const LEADER_OPTIONS: Omit<LeaderOptions, 'epoch'> = {
 
 /** Where a simulated disk lives: memory when the machine has such a place, for the syncs are simulated too. */
 export function simDirectory(): string {
-  return mkdtempSync(join(process.platform === 'linux' ? '/dev/shm' : tmpdir(), 'belfry-sim-'));
+  return mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'belfry-sim-'));
 }
 
 export interface HouseOptions {

@@ -95,7 +95,7 @@ const SHORT_RETENTION = {
   ageMs: 120_000,
   logRuns: 20,
   logBytesPerJob: 45,
-  logBytesTotal: 900,
+  logBytesTotal: 200,
 };
 
 const MINUTE = 60_000;
