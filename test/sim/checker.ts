@@ -81,7 +81,9 @@ export class Checker {
   readonly #tallies = new Map<number, Tally>();
   /** Jobs whose rows are gone from the store. */
   readonly #gone = new Map<number, JobHistory>();
-  /** Judged already because their deletion was tried. */
+  /** As retention last tried to delete them: a deletion that fails leaves a row a late truth may still correct. */
+  readonly #doomed = new Map<number, { row: OccurrenceRow; executions: ExecutionRow[] }>();
+  /** Judged already because they are deleted. */
   readonly #archived = new Set<number>();
   #parents: Parent[] = [];
   readonly #children = new Set<string>();
@@ -126,15 +128,21 @@ export class Checker {
   }
 
   #archive(groups: readonly number[]): void {
+    this.#judgeDeleted();
     for (const group of groups) {
-      if (this.#archived.has(group)) continue;
-      const row = this.#prepare('SELECT * FROM occurrences WHERE group_id = ?').get(group) as unknown as
-        | OccurrenceRow
-        | undefined;
-      if (row === undefined) continue;
+      const row = this.#occurrence(group);
+      if (row === undefined || this.#archived.has(group)) continue;
       if (row.phase !== 0) this.complain(`retention deletes the unfinished occurrence ${group}`);
-      const executions = this.#executionsOf(group);
+      this.#doomed.set(group, { row, executions: this.#executionsOf(group) });
+    }
+  }
+
+  /** Judges, as they last were, the rows retention really deleted. */
+  #judgeDeleted(): void {
+    for (const [group, { row, executions }] of this.#doomed) {
+      if (this.#occurrence(group) !== undefined) continue;
       this.#judge(row, executions);
+      this.#doomed.delete(group);
       this.#archived.add(group);
       for (const { key } of executions) this.truth.forget(key);
     }
@@ -155,6 +163,7 @@ export class Checker {
   /** Judges everything still in the store. `to`: wall time up to which every due instant must be on record. */
   finish(to: number, grey: Grey): void {
     this.#grey = grey;
+    this.#judgeDeleted();
     const rows = this.#prepare('SELECT * FROM occurrences').all() as unknown as OccurrenceRow[];
     const executions = Map.groupBy(
       this.#prepare('SELECT * FROM executions ORDER BY key').all() as unknown as ExecutionRow[],
@@ -178,6 +187,7 @@ export class Checker {
   /** Folds what is judged and far in the past, so that a long run needs no more memory than a short one. */
   fold(grey: Grey): void {
     this.#grey = grey;
+    this.#judgeDeleted();
     for (const [id, tally] of this.#tallies) {
       const upTo = this.#archivedTo(id, tally);
       const done = tally.spans.filter((span) => span.last <= upTo);
@@ -186,8 +196,7 @@ export class Checker {
       this.#judgeSpans(id, done, tally.foldedTo, upTo);
       tally.foldedTo = upTo;
     }
-    const there = this.#prepare('SELECT 1 FROM occurrences WHERE group_id = ?');
-    for (const group of this.#archived) if (there.get(group) === undefined) this.#archived.delete(group);
+    for (const group of this.#archived) if (this.#occurrence(group) === undefined) this.#archived.delete(group);
     this.#parents = [];
     this.#children.clear();
   }
@@ -467,6 +476,12 @@ export class Checker {
       if (found !== undefined) this.#versions.set(key, found);
     }
     return found;
+  }
+
+  #occurrence(group: number): OccurrenceRow | undefined {
+    return this.#prepare('SELECT * FROM occurrences WHERE group_id = ?').get(group) as unknown as
+      | OccurrenceRow
+      | undefined;
   }
 
   #executionsOf(group: number): ExecutionRow[] {
