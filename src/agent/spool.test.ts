@@ -72,7 +72,7 @@ test('a run from its accept mark to its acknowledgement', () => {
   expect(state.epoch).toBe(4);
   expect([...state.acknowledged]).toEqual([1]);
   expect([...state.entries.values()]).toEqual([
-    { run: request(2), start: null, stop: null, exitStatus: null, ended: null },
+    { run: request(2), spare: [0, 0], start: null, stop: null, exitStatus: null, ended: null },
   ]);
 });
 

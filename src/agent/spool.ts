@@ -11,12 +11,20 @@ export type SpoolRecord =
   | { readonly r: 'open'; readonly version: 1; readonly runner: string }
   | { readonly r: 'epoch'; readonly epoch: number }
   | { readonly r: 'accept'; readonly run: StartRequest }
+  | SpareMark
   | StartMark
   | StopMark
   /** The main process is dead with this wait status, but its tree is still being ended. */
   | { readonly r: 'exit'; readonly key: number; readonly status: number }
   | { readonly r: 'end'; readonly ended: ExecutionEnded }
   | { readonly r: 'ack'; readonly keys: readonly number[] };
+
+/** These runs are about to write to spare files of the runner (0: to a file of their own); a file named again belongs to the later run. */
+export interface SpareMark {
+  readonly r: 'spare';
+  /** key, number of the file for stdout, for stderr */
+  readonly files: readonly (readonly [number, number, number])[];
+}
 
 /** A process (or, with pid null, an in-process run) has begun. */
 export interface StartMark {
@@ -42,6 +50,8 @@ export type EndingReason = StopRequest['reason'] | 'timeout' | 'memory';
 /** What the records of one execution add up to. */
 export interface SpoolEntry {
   readonly run: StartRequest;
+  /** Numbers of the spare files it may have written to, 0 for none: of stdout, of stderr. */
+  spare: readonly [number, number];
   start: StartMark | null;
   stop: StopMark | null;
   exitStatus: number | null;
@@ -54,7 +64,11 @@ export interface SpoolState {
   readonly entries: Map<number, SpoolEntry>;
   /** Acknowledged keys, oldest first: a start of one of these must not start again. */
   readonly acknowledged: Set<number>;
+  /** Who may have written to each spare file. */
+  readonly spareOf: Map<number, SpoolEntry>;
 }
+
+const NO_SPARE = [0, 0] as const;
 
 /** Acknowledged keys remembered against a repeated start. A leader repeats within seconds; this is minutes at full speed. */
 export const ACKNOWLEDGED_MAX = 20_000;
@@ -89,7 +103,7 @@ export function parseSpool(bytes: Buffer): SpoolState {
 }
 
 function emptySpool(): SpoolState {
-  return { epoch: 0, entries: new Map(), acknowledged: new Set() };
+  return { epoch: 0, entries: new Map(), acknowledged: new Set(), spareOf: new Map() };
 }
 
 /** null: torn or damaged. */
@@ -109,8 +123,12 @@ function applyRecord(state: SpoolState, record: SpoolRecord): void {
       return;
     case 'accept':
       if (!state.entries.has(record.run.key) && !state.acknowledged.has(record.run.key)) {
-        state.entries.set(record.run.key, { run: record.run, start: null, stop: null, exitStatus: null, ended: null });
+        const entry = { run: record.run, spare: NO_SPARE, start: null, stop: null, exitStatus: null, ended: null };
+        state.entries.set(record.run.key, entry);
       }
+      return;
+    case 'spare':
+      for (const files of record.files) applySpare(state, files);
       return;
     case 'start': {
       const entry = state.entries.get(record.key);
@@ -136,6 +154,20 @@ function applyRecord(state: SpoolState, record: SpoolRecord): void {
       for (const key of record.keys) acknowledge(state, key);
       return;
   }
+}
+
+function applySpare(state: SpoolState, [key, out, err]: SpareMark['files'][number]): void {
+  const entry = state.entries.get(key);
+  for (const name of [out, err]) {
+    const earlier = state.spareOf.get(name);
+    if (earlier !== undefined) earlier.spare = [omit(earlier.spare[0], name), omit(earlier.spare[1], name)];
+    if (entry !== undefined && name !== 0) state.spareOf.set(name, entry);
+  }
+  if (entry !== undefined) entry.spare = [out, err];
+}
+
+function omit(name: number, taken: number): number {
+  return name === taken ? 0 : name;
 }
 
 function acknowledge(state: SpoolState, key: number): void {

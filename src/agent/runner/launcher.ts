@@ -1,18 +1,21 @@
 /** Starts what has been accepted: a queue worked off in small pieces, so that exits and messages get their turn between starts. */
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import type { Executor, ExecutorResult } from '../../executors/executor.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { failpoint } from '../../lib/failpoint.ts';
 import { logHourDirectory } from '../paths.ts';
 import { readProcess } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
+import type { SpareMark, SpoolRecord, StartMark } from '../spool.ts';
 import { type Cgroups, enterCgroup } from './cgroup.ts';
 import { type Executors, planShell, type ProcessPlan } from './executors.ts';
 import { failure, type Run, type Verdict, verdictOfEnding } from './run.ts';
 import { type LogLimits, RunLog } from './run-log.ts';
 import { BufferedOutput } from './run-output.ts';
 import { type RunTable, startMark } from './run-table.ts';
+import type { SpareFiles } from './spare-files.ts';
 import { forgetPrograms, resolveProgram, type Spawner, type SpawnRequest, type SpawnResult } from './spawner.ts';
+import { startFailure } from './start-failure.ts';
 
 export interface LauncherModules {
   readonly options: RunnerOptions;
@@ -22,6 +25,7 @@ export interface LauncherModules {
   readonly executors: Executors;
   readonly cgroups: Cgroups | null;
   readonly logLimits: LogLimits;
+  readonly spareFiles: SpareFiles | null;
   /** A run has begun: deadlines and output want watching. */
   readonly onBegun: (run: Run) => void;
 }
@@ -32,11 +36,30 @@ export const PUMP_SIZE = 16;
 const CGROUP_QUEUE_MAX = 8;
 const CGROUP_STARTS_PER_SECOND = 50;
 
+/** A process about to be started. */
+interface PreparedProcess {
+  readonly run: Run;
+  readonly plan: ProcessPlan;
+  readonly log: RunLog;
+  readonly program: string;
+}
+
+/** What one turn of the loop starts: first their marks go to disk together, then everything begins. */
+interface Turn {
+  readonly processes: PreparedProcess[];
+  readonly inProcess: { readonly run: Run; readonly executor: Executor }[];
+}
+
 export class Launcher {
   readonly #m: LauncherModules;
   #queue: Run[] = [];
   #head = 0;
   #pumping = false;
+  /** Starts handed to the spawner and not answered; at its depth the queue waits. */
+  #underWay = 0;
+  #waitsForSpawner = false;
+  /** Started, with marks not on disk yet: between two calls of the spawner only. */
+  #spawnedNow: Run[] = [];
   #hourDirectory = '';
   #second = 0;
   #startsThisSecond = 0;
@@ -61,12 +84,15 @@ export class Launcher {
   }
 
   #pump(): void {
+    const { spawner, clock } = this.#m;
+    const turn: Turn = { processes: [], inProcess: [] };
     const end = Math.min(this.#queue.length, this.#head + PUMP_SIZE);
-    for (; this.#head < end; this.#head += 1) {
+    for (; this.#head < end && this.#underWay + turn.processes.length < spawner.depth; this.#head += 1) {
       const run = this.#queue[this.#head] as Run;
       // A stop may have ended it while it waited.
-      if (run.state === 'queued') this.#launch(run);
+      if (run.state === 'queued') this.#prepare(run, turn);
     }
+    this.#begin(turn);
     if (this.#head >= this.#queue.length) {
       this.#queue = [];
       this.#head = 0;
@@ -77,31 +103,52 @@ export class Launcher {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
-    void this.#m.clock.yield().then(() => this.#pump());
+    if (this.#underWay >= spawner.depth) this.#waitsForSpawner = true;
+    else void clock.yield().then(() => this.#pump());
   }
 
-  #launch(run: Run): void {
+  #prepare(run: Run, turn: Turn): void {
     run.state = 'starting';
     const { executor } = run.request;
-    if (executor === 'shell') return this.#launchProcess(run);
+    if (executor === 'shell') return this.#prepareProcess(run, turn);
     const loaded = this.#m.executors.get(executor);
-    if (loaded !== undefined) return this.#launchInProcess(run, loaded);
+    if (loaded !== undefined) {
+      turn.inProcess.push({ run, executor: loaded });
+      return;
+    }
     const loading = this.#m.executors.load(executor);
     if (loading === null)
       return this.#m.table.finish(run, failure('start', `executor ${JSON.stringify(executor)} is not in this version`));
     loading.then(
       (ready) => {
-        if (run.state !== 'starting') return;
-        this.#launchInProcess(run, ready);
+        if (run.state === 'starting') this.#begin({ processes: [], inProcess: [{ run, executor: ready }] });
       },
       (error: unknown) =>
         this.#m.table.finish(run, failure('start', `executor ${executor} could not be loaded: ${String(error)}`)),
     );
   }
 
+  #begin({ processes, inProcess }: Turn): void {
+    for (const { run } of inProcess) this.#enter(run);
+    const marks: SpoolRecord[] = startMarks(inProcess.map(({ run }) => run));
+    const spare = this.#takeSpareFiles(processes);
+    if (spare !== null) marks.push(spare);
+    // Without room for the mark a run with spare files could lose its output to a takeover; one of ours is found as `start_unknown`.
+    const written = marks.length === 0 || this.#m.table.journal.append(marks);
+    for (const { run } of inProcess) this.#begun(run);
+    for (const { run, executor } of inProcess) this.#execute(run, executor);
+    for (const { run, plan, log, program } of processes) {
+      if (!written) log.disuse();
+      const { words, environment, cwd, stdin } = plan;
+      const { stdinPath, outPath, errPath, filesRecur } = log;
+      const request = { program, words, environment, cwd, stdin, stdinPath, outPath, errPath, filesRecur };
+      this.#spawn(run, plan, request, true);
+    }
+  }
+
   // Processes
 
-  #launchProcess(run: Run): void {
+  #prepareProcess(run: Run, turn: Turn): void {
     const { options, table, logLimits } = this.#m;
     const planned = planShell(run.request, { node: options.node, base: options.baseEnvironment });
     if (planned.kind === 'invalid') return table.finish(run, failure('start', planned.message));
@@ -119,25 +166,30 @@ export class Launcher {
     const program = resolveProgram(plan.words[0] as string, plan.environment['PATH'] ?? '');
     if (program === null)
       return failed(failure('start', `exec: ${JSON.stringify(plan.words[0])}: executable file not found in $PATH`));
-    const { words, environment, cwd, stdin } = plan;
-    const request = {
-      program,
-      words,
-      environment,
-      cwd,
-      stdin,
-      stdinPath: log.stdinPath,
-      outPath: log.outPath,
-      errPath: log.errPath,
-    };
-    this.#spawn(run, plan, request, true);
+    turn.processes.push({ run, plan, log, program });
+  }
+
+  #takeSpareFiles(processes: readonly PreparedProcess[]): SpareMark | null {
+    const { spareFiles } = this.#m;
+    if (spareFiles === null) return null;
+    const files: [number, number, number][] = [];
+    for (const { run, log } of processes) {
+      const { key, jobId } = run.request;
+      const stdout = spareFiles.takeFor(jobId, 'stdout');
+      const stderr = spareFiles.takeFor(jobId, 'stderr');
+      log.use({ files: spareFiles, jobId, stdout, stderr });
+      run.spare = [stdout?.name ?? 0, stderr?.name ?? 0];
+      if (stdout !== null || stderr !== null) files.push([key, ...run.spare]);
+    }
+    return files.length === 0 ? null : { r: 'spare', files };
   }
 
   #spawn(run: Run, plan: ProcessPlan, request: SpawnRequest, mayRepeat: boolean): void {
-    const { spawner, clock, table } = this.#m;
-    const startedAtUs = clock.nowUs();
+    const { spawner, table } = this.#m;
+    this.#underWay += 1;
     spawner.spawn(request, (result) => {
-      if (result.kind === 'spawned') return this.#spawned(run, plan, result, startedAtUs);
+      this.#underWay -= 1;
+      if (result.kind === 'spawned') return this.#spawned(run, plan, result);
       const repair = mayRepeat ? this.#repair(run, plan, request, result.code) : null;
       if (repair !== null) return this.#spawn(run, plan, repair, false);
       table.finish(run, startFailure(result, request));
@@ -146,20 +198,24 @@ export class Launcher {
 
   /** A second try, when the failure came from something remembered or from our own files: the request for it, or null. */
   #repair(run: Run, plan: ProcessPlan, request: SpawnRequest, code: string): SpawnRequest | null {
-    if (code === 'ENOSPC' || code === 'EDQUOT') return { ...request, outPath: '/dev/null', errPath: '/dev/null' };
+    if (code === 'ENOSPC' || code === 'EDQUOT')
+      return { ...request, outPath: '/dev/null', errPath: '/dev/null', filesRecur: true };
     if (code !== 'ENOENT') return null;
     forgetPrograms();
     this.#hourDirectory = '';
     this.#prepareLogs(run.request.key);
+    const log = run.output as RunLog;
+    log.disuse();
     const program = resolveProgram(plan.words[0] as string, plan.environment['PATH'] ?? '');
-    return program === null ? null : { ...request, program };
+    return program === null
+      ? null
+      : { ...request, program, outPath: log.outPath, errPath: log.errPath, filesRecur: false };
   }
 
   #spawned(
     run: Run,
     plan: ProcessPlan,
-    { pid, startTicks }: Extract<SpawnResult, { kind: 'spawned' }>,
-    startedAtUs: number,
+    { pid, startedAtUs, startTicks }: Extract<SpawnResult, { kind: 'spawned' }>,
   ): void {
     failpoint('runner.spawned');
     run.pid = pid;
@@ -172,7 +228,20 @@ export class Launcher {
       run.cgroup = this.#m.cgroups?.create(run.request.key, plan.memLimitBytes) ?? null;
       if (run.cgroup !== null) enterCgroup(run.cgroup, pid);
     }
-    this.#begun(run);
+    this.#enter(run);
+    this.#spawnedNow.push(run);
+  }
+
+  /** What the spawner has just answered gets its marks: dying before them costs the knowledge of runs that end before the next runner looks. */
+  settled(): void {
+    const runs = this.#spawnedNow;
+    this.#spawnedNow = [];
+    // Without room for the mark the process is still found by its environment.
+    if (runs.length > 0) this.#m.table.journal.append(startMarks(runs));
+    for (const run of runs) this.#begun(run);
+    if (!this.#waitsForSpawner) return;
+    this.#waitsForSpawner = false;
+    void this.#m.clock.yield().then(() => this.#pump());
   }
 
   #mayHaveCgroup(): boolean {
@@ -186,17 +255,14 @@ export class Launcher {
     return this.#startsThisSecond <= CGROUP_STARTS_PER_SECOND && this.#queue.length - this.#head <= CGROUP_QUEUE_MAX;
   }
 
-  // In-process executors
+  // Executors inside this process
 
-  #launchInProcess(run: Run, executor: Executor): void {
-    const { clock, options, logLimits } = this.#m;
+  #execute(run: Run, executor: Executor): void {
+    const { options, logLimits } = this.#m;
     const output = new BufferedOutput(logLimits, run.request.key);
     const abort = new AbortController();
     run.output = output;
     run.abort = abort;
-    run.startedAtUs = clock.nowUs();
-    run.timeoutMs = run.request.timeoutMs;
-    this.#begun(run);
     executor
       .execute(run.request, { output, signal: abort.signal, node: options.node })
       .catch((error: unknown): ExecutorResult => {
@@ -219,17 +285,24 @@ export class Launcher {
 
   // Both
 
-  #begun(run: Run): void {
-    const { table, clock, onBegun } = this.#m;
+  /** From here on it counts as running; its mark is written by the caller, before anybody is told. */
+  #enter(run: Run): void {
+    const { table, clock } = this.#m;
+    // A process knows since the call that started it.
+    run.startedAtUs ??= clock.nowUs();
+    if (run.pid === null) run.timeoutMs = run.request.timeoutMs;
     if (run.timeoutMs !== null) run.deadline = clock.monotonic() + run.timeoutMs;
     table.begin(run);
-    const mark = startMark(run);
-    // At once, not for a batch: dying before the mark costs the knowledge of a run that ends before the next runner looks. Without room for
-    // the mark the process is still found by its environment.
-    if (mark !== null) table.journal.append([mark]);
-    failpoint('runner.start.written');
-    onBegun(run);
   }
+
+  #begun(run: Run): void {
+    failpoint('runner.start.written');
+    this.#m.onBegun(run);
+  }
+}
+
+function startMarks(runs: readonly Run[]): StartMark[] {
+  return runs.map(startMark).filter((mark) => mark !== null);
 }
 
 function verdictOfResult(run: Run, result: ExecutorResult): Verdict {
@@ -260,40 +333,4 @@ function startTicksOf(pid: number): number {
   } catch {
     return 0; // EMFILE, ENFILE
   }
-}
-
-const RESOURCE_CODES = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'ENOSPC', 'EDQUOT']);
-
-const CODE_WORDS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  ENOTDIR: 'not a directory',
-  ENOEXEC: 'exec format error',
-  E2BIG: 'argument list too long',
-  EINVAL: 'invalid argument',
-  ELOOP: 'too many levels of symbolic links',
-  ENAMETOOLONG: 'file name too long',
-  ETXTBSY: 'text file busy',
-  EMFILE: 'too many open files',
-  ENFILE: 'too many open files in system',
-  EAGAIN: 'resource temporarily unavailable',
-  ENOMEM: 'cannot allocate memory',
-  ENOSPC: 'no space left on device',
-  EDQUOT: 'disk quota exceeded',
-};
-
-/** The kernel gives one code for a missing program and a missing directory; looking afterwards tells which. */
-function startFailure(result: Extract<SpawnResult, { kind: 'failed' }>, request: SpawnRequest): Verdict {
-  const words = CODE_WORDS[result.code] ?? result.code;
-  if (RESOURCE_CODES.has(result.code)) return failure('resources', `fork/exec ${request.program}: ${words}`);
-  if (request.cwd !== null) {
-    const stat = statSync(request.cwd, { throwIfNoEntry: false });
-    if (stat === undefined || !stat.isDirectory())
-      return failure(
-        'start',
-        `chdir ${request.cwd}: ${stat === undefined ? 'no such file or directory' : 'not a directory'}`,
-      );
-  }
-  return failure('start', `fork/exec ${request.program}: ${words}`);
 }

@@ -4,6 +4,7 @@
  */
 import type { DynamicLibraryResult } from 'node:ffi';
 import { createRequire } from 'node:module';
+import { MEMORY_BYTES } from './spawn-memory.ts';
 
 const SIGNATURES = {
   getpid: { return: 'i32', arguments: [] },
@@ -23,6 +24,7 @@ const SIGNATURES = {
   waitid: { return: 'i32', arguments: ['i32', 'u32', 'pointer', 'i32'] },
   waitpid: { return: 'i32', arguments: ['i32', 'pointer', 'i32'] },
   memfd_create: { return: 'i32', arguments: ['pointer', 'u32'] },
+  fcntl: { return: 'i32', arguments: ['i32', 'i32', 'i32'] },
   fallocate: { return: 'i32', arguments: ['i32', 'i32', 'i64', 'i64'] },
 } as const;
 
@@ -31,26 +33,24 @@ export interface Libc {
   readonly arena: Arena;
 }
 
-/** Native memory at a fixed address. An ArrayBuffer this large lives outside the moving heap. */
+/** Memory at a fixed address, shared with the spawning thread (spawn-memory.ts says what lies where). */
 export interface Arena {
+  readonly memory: SharedArrayBuffer;
   readonly bytes: Buffer;
   readonly view: DataView;
   readonly base: bigint;
 }
-
-/** argv and environment together may take this much; Linux allows 2 MiB by default. Untouched pages cost nothing. */
-export const ARENA_BYTES = 4 * 1024 * 1024;
 
 /** null: this Node has no usable ffi, or the platform is not 64-bit Linux (whose structure layouts the callers rely on). */
 export function openLibc(): Libc | null {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return null;
   try {
     const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi') & {
-      getRawPointer(buffer: ArrayBuffer): bigint;
+      getRawPointer(buffer: SharedArrayBuffer): bigint;
     };
     const { functions } = ffi.dlopen(null, SIGNATURES);
-    const memory = new ArrayBuffer(ARENA_BYTES);
-    const arena = { bytes: Buffer.from(memory), view: new DataView(memory), base: ffi.getRawPointer(memory) };
+    const memory = new SharedArrayBuffer(MEMORY_BYTES);
+    const arena = { memory, bytes: Buffer.from(memory), view: new DataView(memory), base: ffi.getRawPointer(memory) };
     return functions.getpid() === process.pid ? { call: functions, arena } : null;
   } catch {
     // No node:ffi, a symbol missing in this libc (musl, old glibc), or an API that has changed: the caller has another way.

@@ -18,7 +18,7 @@ function argument(name: string): string {
 }
 
 async function fillCache(): Promise<void> {
-  await Promise.all([import('./runner.ts'), import('../../executors/http/http.ts')]);
+  await Promise.all([import('./runner.ts'), import('../../executors/http/http.ts'), import('./spawn-thread.ts')]);
 }
 
 async function run(): Promise<void> {

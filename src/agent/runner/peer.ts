@@ -15,6 +15,9 @@ export interface PeerEvents {
   gone(): void;
 }
 
+/** Between two messages of the same kind: what is told one by one in a storm costs more than the starts themselves. */
+const GATHER_MS = 4;
+
 export class Peer {
   readonly #clock: Clock;
   readonly #events: PeerEvents;
@@ -23,6 +26,7 @@ export class Peer {
   #socket: Socket | null = null;
   #congested = false;
   #flushing = false;
+  #flushedAt = Number.NEGATIVE_INFINITY;
   #accepted: number[] = [];
   #refused: ExecutionRefused[] = [];
   #started: ExecutionStarted[] = [];
@@ -52,7 +56,7 @@ export class Peer {
     this.#congested = !this.#socket.write(encodeMessage(message)) || this.#congested;
   }
 
-  // These four are gathered: what happens in one turn of the loop goes out as one message each.
+  // These four are gathered: after a pause what happens in one turn of the loop goes out as one message each, in a storm that of some turns.
   accepted(keys: readonly number[]): void {
     this.#gather(() => this.#accepted.push(...keys));
   }
@@ -86,22 +90,26 @@ export class Peer {
   #flushSoon(): void {
     if (this.#flushing || this.#congested) return;
     this.#flushing = true;
-    void this.#clock.yield().then(() => {
+    const flush = () => {
       this.#flushing = false;
+      this.#flushedAt = this.#clock.monotonic();
       this.#flush();
-    });
+    };
+    const waitMs = this.#flushedAt + GATHER_MS - this.#clock.monotonic();
+    if (waitMs <= 0) void this.#clock.yield().then(flush);
+    else this.#clock.setTimer(waitMs, flush);
   }
 
   /** The order matters: accepted before started before ended. */
   #flush(): void {
-    this.#flushList(this.#accepted, (keys) => ({ t: 'accepted', keys }));
-    this.#flushList(this.#refused, (runs) => ({ t: 'refused', runs }));
-    this.#flushList(this.#started, (runs) => ({ t: 'started', runs }));
-    this.#flushList(this.#ended, (runs) => ({ t: 'ended', runs }));
-  }
-
-  #flushList<Item>(list: Item[], message: (items: Item[]) => RunnerMessage): void {
-    while (list.length > 0 && !this.#congested) this.send(message(list.splice(0, BATCH_MAX)));
+    if (this.#socket === null || this.#congested) return;
+    const lines = [
+      ...linesOf(this.#accepted, (keys) => ({ t: 'accepted', keys })),
+      ...linesOf(this.#refused, (runs) => ({ t: 'refused', runs })),
+      ...linesOf(this.#started, (runs) => ({ t: 'started', runs })),
+      ...linesOf(this.#ended, (runs) => ({ t: 'ended', runs })),
+    ];
+    if (lines.length > 0) this.#congested = !this.#socket.write(lines.join(''));
   }
 
   #connected(socket: Socket): void {
@@ -147,4 +155,11 @@ export class Peer {
     this.#started = [];
     this.#ended = [];
   }
+}
+
+/** Takes everything out of the list. */
+function linesOf<Item>(list: Item[], message: (items: Item[]) => RunnerMessage): string[] {
+  const lines: string[] = [];
+  while (list.length > 0) lines.push(encodeMessage(message(list.splice(0, BATCH_MAX))));
+  return lines;
 }

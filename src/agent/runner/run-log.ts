@@ -2,7 +2,8 @@
  * Follows the two output files of one execution: notes what appeared when, releases the oldest bytes past the limit, and says at the end what
  * there was. The job writes to the files itself, so nothing here can lose its output.
  */
-import { appendFileSync, closeSync, openSync, readSync, statSync, unlinkSync } from 'node:fs';
+import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, readSync, statSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import {
   chunkLine,
   type LogChunk,
@@ -15,6 +16,7 @@ import {
 import { openLog, readTail } from '../logs.ts';
 import { logBase } from '../paths.ts';
 import type { PunchHole } from './files.ts';
+import type { SpareFile, SpareFiles } from './spare-files.ts';
 
 export interface LogLimits {
   readonly dataDir: string;
@@ -24,12 +26,23 @@ export interface LogLimits {
   readonly punch: PunchHole;
 }
 
+/** Spare files a run may begin to write to, by stream; a stream without one has its file in the log directory from the start. */
+export interface SpareOutput {
+  readonly files: SpareFiles;
+  readonly jobId: number;
+  stdout: SpareFile | null;
+  stderr: SpareFile | null;
+}
+
+export const STREAMS: readonly LogStream[] = ['stdout', 'stderr'];
+
 export interface LogSummary {
   readonly outputBytes: number;
   readonly logBytes: number;
   readonly tail: string;
 }
 
+const SILENT: LogSummary = { outputBytes: 0, logBytes: 0, tail: '' };
 /** An index of this many chunks doubles its step, so that a job which writes for weeks has an index of megabytes, not gigabytes. */
 const CHUNKS_PER_STEP = 4096;
 const STEP_US = 100_000;
@@ -51,18 +64,41 @@ export class RunLog {
   /** A first chunk that is the whole log needs no index; it is held back until a second one comes. */
   #held: LogChunk | null = null;
 
+  #spare: SpareOutput | null = null;
+
   constructor(limits: LogLimits, key: number) {
     this.#limits = limits;
     this.#key = key;
     this.#base = logBase(limits.dataDir, key);
   }
 
+  /** Where the run is to write from its start. Before that only. */
+  use(spare: SpareOutput): void {
+    this.#spare = spare;
+  }
+
+  /** The run writes to files of its own after all. */
+  disuse(): void {
+    for (const stream of STREAMS) this.#discard(stream);
+    this.#spare = null;
+  }
+
+  /** The file that the stream is written to now. */
+  path(stream: LogStream): string {
+    return this.#spare?.[stream]?.path ?? logFile(this.#base, stream);
+  }
+
+  /** Neither file is this run's own. */
+  get filesRecur(): boolean {
+    return this.#spare !== null && this.#spare.stdout !== null && this.#spare.stderr !== null;
+  }
+
   get outPath(): string {
-    return logFile(this.#base, 'stdout');
+    return this.path('stdout');
   }
 
   get errPath(): string {
-    return logFile(this.#base, 'stderr');
+    return this.path('stderr');
   }
 
   get stdinPath(): string {
@@ -89,17 +125,57 @@ export class RunLog {
 
   /** The last look: removes empty files, and reads the tail. */
   finish(nowUs: number): LogSummary {
+    const spare = this.#spare;
+    if (spare !== null && this.#total === 0 && this.#returnUnwritten(spare)) return SILENT;
     this.#look(nowUs);
-    for (const stream of ['stdout', 'stderr'] as const)
-      if (this.#seen[stream] === 0) unlinkIfThere(logFile(this.#base, stream));
     const tail = this.#total === 0 ? '' : decodeTail(this.#readTail());
+    for (const stream of STREAMS) {
+      this.#spare?.files.learn(this.#spare.jobId, stream, this.#seen[stream] > 0);
+      if ((this.#spare?.[stream] ?? null) !== null) this.#discard(stream);
+      else if (this.#seen[stream] === 0) unlinkIfThere(logFile(this.#base, stream));
+    }
     return { outputBytes: this.#total, logBytes: this.#total - this.#released.all, tail };
+  }
+
+  /** The most usual end: nothing was ever written to either file. Nothing is on disk then, and nothing has to be looked up. */
+  #returnUnwritten({ files, jobId, stdout, stderr }: SpareOutput): boolean {
+    if (stdout === null || stderr === null || !files.areUnwritten(stdout, stderr)) return false;
+    for (const stream of STREAMS) files.learn(jobId, stream, false);
+    files.putBack(stdout, stderr);
+    this.#spare = null;
+    return true;
+  }
+
+  /** Also one with output that found no name in the log directory: there is no room for it. */
+  #discard(stream: LogStream): void {
+    const file = this.#spare?.[stream] ?? null;
+    if (this.#spare === null || file === null) return;
+    this.#spare.files.discard(file);
+    this.#spare[stream] = null;
+  }
+
+  /** There is output: the spare file becomes the log's. Without room for its name it stays where it is until the next look. */
+  #keep(stream: LogStream): void {
+    const file = this.#spare?.[stream] ?? null;
+    if (this.#spare === null || file === null) return;
+    const path = logFile(this.#base, stream);
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      this.#spare.files.keep(file, path);
+      this.#spare[stream] = null;
+    } catch {
+      // Disk full, or the directory was removed this very moment.
+    }
+  }
+
+  #stat(stream: LogStream): { size: number; mtimeMs: number } | undefined {
+    const file = this.#spare?.[stream] ?? null;
+    return file === null ? statSync(logFile(this.#base, stream), { throwIfNoEntry: false }) : fstatSync(file.fd);
   }
 
   #readTail(): Buffer {
     try {
-      if (this.#held !== null)
-        return readEnd(logFile(this.#base, this.#held.stream), this.#held.length, this.#limits.tailBytes);
+      if (this.#held !== null) return readEnd(this.path(this.#held.stream), this.#held.length, this.#limits.tailBytes);
       const log = openLog(this.#limits.dataDir, this.#key);
       return log === null ? Buffer.alloc(0) : readTail(log, this.#limits.tailBytes);
     } catch {
@@ -114,10 +190,11 @@ export class RunLog {
 
   #look(nowUs: number): boolean {
     const grown: { stream: LogStream; size: number; mtimeMs: number }[] = [];
-    for (const stream of ['stdout', 'stderr'] as const) {
-      const stat = statSync(logFile(this.#base, stream), { throwIfNoEntry: false });
-      if (stat !== undefined && stat.size > this.#seen[stream])
-        grown.push({ stream, size: stat.size, mtimeMs: stat.mtimeMs });
+    for (const stream of STREAMS) {
+      const stat = this.#stat(stream);
+      if (stat === undefined || stat.size <= this.#seen[stream]) continue;
+      this.#keep(stream);
+      grown.push({ stream, size: stat.size, mtimeMs: stat.mtimeMs });
     }
     if (grown.length === 0) return false;
     if (grown.length > 1) grown.sort((a, b) => a.mtimeMs - b.mtimeMs);
@@ -168,7 +245,7 @@ export class RunLog {
       held + releasedLine({ released: all, releasedOut: stdout, releasedErr: stderr }),
       'a',
     );
-    for (const stream of ['stdout', 'stderr'] as const) this.#punch(stream);
+    for (const stream of STREAMS) this.#punch(stream);
   }
 
   #dropFromKept(bytes: number): { stdout: number; stderr: number } {
@@ -191,7 +268,7 @@ export class RunLog {
     const end = Math.floor(this.#released[stream] / BLOCK_BYTES) * BLOCK_BYTES;
     const from = this.#punched[stream];
     if (end <= from) return;
-    this.#limits.punch(logFile(this.#base, stream), from, end - from);
+    this.#limits.punch(this.path(stream), from, end - from);
     this.#punched[stream] = end;
   }
 }

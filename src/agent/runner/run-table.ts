@@ -179,6 +179,7 @@ export function recordsOf(run: Run): SpoolRecord[] {
   // An ended run's configuration is of no use any more.
   const records: SpoolRecord[] = [{ r: 'accept', run: ended === null ? request : { ...request, config: {} } }];
   if (ended !== null) return [...records, { r: 'end', ended }];
+  if (run.spare[0] + run.spare[1] > 0) records.push({ r: 'spare', files: [[request.key, ...run.spare]] });
   const start = startMark(run);
   if (start !== null) records.push(start);
   if (run.ending !== null)

@@ -33,6 +33,8 @@ export interface Run {
   abort: AbortController | null;
   cgroup: string | null;
   ended: ExecutionEnded | null;
+  /** Numbers of the spare files its output began in, 0 for none: of stdout, of stderr. */
+  spare: readonly [number, number];
   /** When its output is looked at next (monotonic ms), and how long after that: silent jobs are looked at less often. */
   lookAt: number;
   lookStepMs: number;
@@ -64,6 +66,7 @@ export function newRun(request: StartRequest): Run {
     abort: null,
     cgroup: null,
     ended: null,
+    spare: [0, 0],
     lookAt: 0,
     lookStepMs: 0,
   };

@@ -13,14 +13,13 @@ import { Executors } from './executors.ts';
 import { holePuncher, preallocator } from './files.ts';
 import { encodeRecords, Journal } from './journal.ts';
 import { Launcher } from './launcher.ts';
-import { becomeSubreaper, type Libc, openLibc } from './libc.ts';
+import { openSpawner, usableLibc } from './open-spawner.ts';
 import { Peer } from './peer.ts';
 import { newRun, type Run } from './run.ts';
 import type { LogLimits } from './run-log.ts';
 import { RunTable } from './run-table.ts';
-import { ChildProcessSpawner } from './spawn-child.ts';
-import { FfiSpawner, selfTest } from './spawn-ffi.ts';
-import type { ExitListener, Spawner } from './spawner.ts';
+import { SpareFiles } from './spare-files.ts';
+import type { Spawner } from './spawner.ts';
 import { takeOver } from './takeover.ts';
 import { Watcher } from './watcher.ts';
 
@@ -45,6 +44,7 @@ export class Runner {
   readonly #table: RunTable;
   readonly #journal: Journal;
   readonly #spawner: Spawner;
+  readonly #spareFiles: SpareFiles | null;
   readonly #executors: Executors;
   readonly #launcher: Launcher;
   readonly #watcher: Watcher;
@@ -61,7 +61,7 @@ export class Runner {
     this.#config = config;
     this.#clock = clock;
     const { options, directory, dataDir } = config;
-    const libc = usableLibc(options.spawn, clock);
+    const libc = usableLibc(options.spawn);
     const preallocate = preallocator(libc, directory);
     const disk = new DiskWatch(
       { directory, reserveBytes: options.journalReserveBytes },
@@ -84,15 +84,15 @@ export class Runner {
     this.#table = new RunTable(clock, this.#peer, () => this.#considerEnd());
     this.#journal = new Journal(
       { directory, runner: config.runner, reserveBytes: options.journalReserveBytes },
-      {
-        clock,
-        preallocate,
-        live: () => this.#table.records(),
-      },
+      { clock, preallocate, live: () => this.#table.records() },
     );
     this.#table.attach(this.#journal);
     this.#watcher = new Watcher(clock, this.#table, disk);
-    this.#spawner = newSpawner(libc, clock, (pid, status) => this.#exited(pid, status));
+    this.#spawner = openSpawner(libc, clock, {
+      exited: (pid, status) => this.#exited(pid, status),
+      settled: () => this.#launcher.settled(),
+    });
+    this.#spareFiles = SpareFiles.open({ dataDir, directory }, libc);
     this.#executors = new Executors(clock);
     this.#launcher = new Launcher({
       options,
@@ -102,6 +102,7 @@ export class Runner {
       executors: this.#executors,
       cgroups: options.cgroups === 'off' ? null : openCgroups(),
       logLimits: this.#logLimits,
+      spareFiles: this.#spareFiles,
       onBegun: (run) => this.#watcher.watch(run),
     });
   }
@@ -311,6 +312,7 @@ export class Runner {
     this.#peer.close();
     this.#watcher.close();
     this.#spawner.close();
+    this.#spareFiles?.close();
     this.#disk.close();
     this.#executors.close();
     this.#journal.close();
@@ -330,20 +332,4 @@ export class Runner {
     };
     this.#diskTimer = this.#clock.setTimer(DISK_RETRY_MS, look);
   }
-}
-
-/** null: child_process is to be used. */
-function usableLibc(spawn: RunnerOptions['spawn'], clock: Clock): Libc | null {
-  if (spawn === 'child_process') return null;
-  const libc = openLibc();
-  if (libc !== null && selfTest(libc, clock)) return libc;
-  if (spawn === 'ffi') throw new Error('spawn: ffi was asked for, but node:ffi does not work here');
-  return null;
-}
-
-function newSpawner(libc: Libc | null, clock: Clock, onExit: ExitListener): Spawner {
-  if (libc === null) return new ChildProcessSpawner(onExit);
-  // Orphans of jobs come here instead of to init: they stay descendants, and leave no zombies to the node.
-  becomeSubreaper(libc);
-  return new FfiSpawner(libc, clock, onExit);
 }

@@ -2,17 +2,29 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { ExitListener, Spawner, SpawnRequest, SpawnResult } from './spawner.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Spawner, SpawnListener, SpawnRequest, SpawnResult } from './spawner.ts';
 
 export class ChildProcessSpawner implements Spawner {
   readonly kind = 'child_process';
-  readonly #onExit: ExitListener;
+  readonly depth = Number.POSITIVE_INFINITY;
+  readonly #clock: Clock;
+  readonly #listener: SpawnListener;
 
-  constructor(onExit: ExitListener) {
-    this.#onExit = onExit;
+  constructor(clock: Clock, listener: SpawnListener) {
+    this.#clock = clock;
+    this.#listener = listener;
   }
 
   spawn(request: SpawnRequest, done: (result: SpawnResult) => void): void {
+    this.#spawn(request, (result) => {
+      done(result);
+      this.#listener.settled();
+    });
+  }
+
+  #spawn(request: SpawnRequest, done: (result: SpawnResult) => void): void {
+    const startedAtUs = this.#clock.nowUs();
     const opened: number[] = [];
     try {
       const stdin = request.stdin === null ? 'ignore' : openPayload(request, opened);
@@ -30,8 +42,10 @@ export class ChildProcessSpawner implements Spawner {
         if (pid === undefined) done({ kind: 'failed', code: codeOf(error) });
       });
       if (pid === undefined) return;
-      child.once('exit', (code, signal) => this.#onExit(pid, code === null ? signalNumber(signal) : code << 8));
-      done({ kind: 'spawned', pid, startTicks: null });
+      child.once('exit', (code, signal) =>
+        this.#listener.exited(pid, code === null ? signalNumber(signal) : code << 8),
+      );
+      done({ kind: 'spawned', pid, startedAtUs, startTicks: null });
     } catch (error) {
       // spawn throws for arguments the kernel cannot take (E2BIG, NUL bytes) and openSync for files it cannot open.
       done({ kind: 'failed', code: codeOf(error) });

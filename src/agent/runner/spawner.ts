@@ -16,18 +16,25 @@ export interface SpawnRequest {
   readonly stdinPath: string;
   readonly outPath: string;
   readonly errPath: string;
+  /** The two files will serve later starts too. */
+  readonly filesRecur: boolean;
 }
 
 export type SpawnResult =
   | {
       readonly kind: 'spawned';
       readonly pid: number;
-      /** Clock ticks since boot, as /proc tells it; null: ask there. */ readonly startTicks: number | null;
+      /** Epoch µs just before it was started. */
+      readonly startedAtUs: number;
+      /** Clock ticks since boot, as /proc tells it; null: ask there. */
+      readonly startTicks: number | null;
     }
   | { readonly kind: 'failed'; /** "ENOENT" */ readonly code: string };
 
 export interface Spawner {
   readonly kind: SpawnKind;
+  /** So many starts may be under way at once. */
+  readonly depth: number;
   /** Calls `done` once, now or soon. */
   spawn(request: SpawnRequest, done: (result: SpawnResult) => void): void;
   /** Asks for exits right now instead of at the next signal. */
@@ -35,8 +42,12 @@ export interface Spawner {
   close(): void;
 }
 
-/** Told of a dead process and its wait status. With ffi the process is still a zombie then, so a mark written here precedes the reaping. */
-export type ExitListener = (pid: number, status: number) => void;
+export interface SpawnListener {
+  /** A process is dead. With ffi it is still a zombie then, so a mark written here precedes the reaping. */
+  exited(pid: number, status: number): void;
+  /** One or several `done` have been called in a row: what they have in common can be done now, before any exit is told. */
+  settled(): void;
+}
 
 const PROGRAMS_CACHED_MAX = 1000;
 const programs = new Map<string, string>();

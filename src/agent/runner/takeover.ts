@@ -2,18 +2,20 @@
  * Takes the runs of dead runners: reads their journals, finds out what became of each run (the table of SEMANTICS §1.5), and makes the answer
  * its own before the old journals go. Being interrupted anywhere and repeated gives the same answer.
  */
-import { rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import type { Clock } from '../../lib/clock.ts';
 import type { KnownExecution } from '../../model/agent.ts';
 import { BOOT_ID, existence, isChildOf } from '../identity.ts';
-import { runnerDirectory } from '../paths.ts';
+import { logFile } from '../log-index.ts';
+import { logBase, logHourDirectory, runnerDirectory } from '../paths.ts';
 import { type ProcessStat, TICKS_PER_SECOND, uptimeSeconds } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
 import { readSpool, type SpoolEntry, type SpoolState } from '../spool.ts';
 import { planShell } from './executors.ts';
 import { knownState, lost, newRun, type Run, type Verdict, verdictOfEnding, verdictOfExit } from './run.ts';
-import { type LogLimits, RunLog } from './run-log.ts';
+import { type LogLimits, RunLog, STREAMS } from './run-log.ts';
 import { recordsOf, type RunTable } from './run-table.ts';
+import { spareDirectory, sparePath } from './spare-files.ts';
 import { ProcessTrees } from './tree.ts';
 import type { Watcher } from './watcher.ts';
 
@@ -36,7 +38,7 @@ export interface Takeover {
 export async function takeOver(runners: readonly string[], modules: TakeoverModules): Promise<Takeover> {
   const { dataDir, table, watcher } = modules;
   const directories = runners.map((runner) => runnerDirectory(dataDir, runner));
-  const state = merge(directories.map(readSpool));
+  const state = merge(directories.map((directory) => readWithSpares(directory, dataDir)));
   table.epoch = Math.max(table.epoch, state.epoch);
   for (const key of state.acknowledged) table.remember(key);
   const entries = [...state.entries.values()].filter(
@@ -73,9 +75,24 @@ export async function takeOver(runners: readonly string[], modules: TakeoverModu
   };
 }
 
+/** What unfinished runs wrote to the dead runner's spare files gets its log's name before that runner's directory goes. */
+function readWithSpares(directory: string, dataDir: string): SpoolState {
+  const state = readSpool(directory);
+  for (const { run, spare, ended } of state.entries.values()) {
+    if (ended !== null) continue;
+    for (const [index, stream] of STREAMS.entries()) {
+      const path = sparePath(spareDirectory(directory), spare[index] as number);
+      if (spare[index] === 0 || !existsSync(path)) continue;
+      mkdirSync(logHourDirectory(dataDir, run.key), { recursive: true });
+      renameSync(path, logFile(logBase(dataDir, run.key), stream));
+    }
+  }
+  return state;
+}
+
 /** A takeover that was interrupted leaves one run in two journals: the one that knows more counts, and acknowledged is more than all. */
 function merge(states: readonly SpoolState[]): SpoolState {
-  const merged: SpoolState = { epoch: 0, entries: new Map(), acknowledged: new Set() };
+  const merged: SpoolState = { epoch: 0, entries: new Map(), acknowledged: new Set(), spareOf: new Map() };
   for (const state of states) {
     merged.epoch = Math.max(merged.epoch, state.epoch);
     for (const key of state.acknowledged) merged.acknowledged.add(key);
@@ -90,6 +107,7 @@ function merge(states: readonly SpoolState[]): SpoolState {
 function furthest(a: SpoolEntry, b: SpoolEntry): SpoolEntry {
   return {
     run: a.ended === null ? a.run : b.run,
+    spare: a.spare,
     start: a.start ?? b.start,
     stop: a.stop ?? b.stop,
     exitStatus: a.exitStatus ?? b.exitStatus,

@@ -1,0 +1,62 @@
+/** Where things lie in the memory that the runner's thread, the spawning thread and the C library share; offsets in bytes. */
+
+/** argv and environment of one start together may take this much; Linux allows 2 MiB by default. Untouched pages cost nothing. */
+export const ARENA_BYTES = 4 * 1024 * 1024;
+
+// The two glibc structures take 80 and 336 bytes on 64-bit Linux; each has more than that.
+export const FILE_ACTIONS = 0;
+export const ATTRIBUTES = 512;
+export const PID = 1024;
+export const STATUS = 1032;
+export const SIGINFO = 1040;
+export const SIGNAL_SET = 1280;
+/** Words of 32 bits, by the indexes below. */
+export const CONTROL = 2048;
+/** Strings that hardly ever change (the node's part of the environment) keep their place from start to start. */
+export const KEPT = 4096;
+export const STRINGS = 128 * 1024;
+
+/** Starts handed over, and carried out; both count up and wrap at 2^32. */
+export const SUBMITTED = 0;
+export const COMPLETED = 1;
+/** 1: the runner's thread wants a message when starts are carried out. */
+export const WAITING = 2;
+export const STOPPING = 3;
+
+/** Starts under way at once: what the thread works off while the other one is busy for some milliseconds. A power of two. */
+export const SLOTS = 32;
+const SLOT_BYTES = 32 * 1024;
+/** File actions that stay for further starts, each with room for its two paths. */
+export const ACTIONS = ARENA_BYTES + SLOTS * SLOT_BYTES;
+export const ACTIONS_KEPT = 256;
+export const PATH_BYTES = 464;
+export const ACTIONS_BYTES = 96 + 2 * PATH_BYTES;
+export const MEMORY_BYTES = ACTIONS + ACTIONS_KEPT * ACTIONS_BYTES;
+
+/** One start; what it needs from outside these fields (strings) lies behind them or at KEPT. */
+export const SLOT = {
+  actions: 0,
+  pid: 96,
+  errno: 100,
+  program: 104,
+  argv: 112,
+  envp: 120,
+  startedAt: 128,
+  earliest: 144,
+  latest: 160,
+  /** Address of the file actions: this slot's own or kept ones. */
+  actionsAt: 176,
+  strings: 192,
+  end: SLOT_BYTES,
+} as const;
+
+export function slotAt(index: number): number {
+  return ARENA_BYTES + index * SLOT_BYTES;
+}
+
+export interface ThreadData {
+  readonly memory: SharedArrayBuffer;
+  readonly base: bigint;
+  /** Offset of the prepared posix_spawnattr_t. */
+  readonly attributes: number;
+}
