@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ExecutionEnded, StartRequest } from '../model/agent.ts';
 import { decodeRecord, encodeRecord, parseSpool, readSpool, type SpoolRecord, spoolPath } from './spool.ts';
 
@@ -113,6 +113,76 @@ test('cut anywhere, the file reads as the records before the cut', () => {
       ]).toEqual([whole >= 1, whole >= 2, whole >= 3]);
     }
   }
+});
+
+describe('spare files', () => {
+  const accept = (key: number): SpoolRecord => ({ r: 'accept', run: request(key) });
+  const spare = (...files: [number, number, number][]): SpoolRecord => ({ r: 'spare', files });
+  /** Of each key the journal knows, the files it may have written to. */
+  const owned = (bytes: Buffer) =>
+    Object.fromEntries([...parseSpool(bytes).entries].map(([key, entry]) => [key, entry.spare]));
+
+  const tables: [name: string, records: SpoolRecord[], expected: Record<number, readonly [number, number]>][] = [
+    ['several runs in one record', [accept(1), accept(2), spare([1, 7, 8], [2, 9, 10])], { 1: [7, 8], 2: [9, 10] }],
+    ['one stream only', [accept(1), accept(2), spare([1, 7, 0], [2, 0, 8])], { 1: [7, 0], 2: [0, 8] }],
+    ['named again: both', [accept(1), spare([1, 7, 8]), accept(2), spare([2, 7, 8])], { 1: [0, 0], 2: [7, 8] }],
+    [
+      'named again: one of the two',
+      [accept(1), accept(2), accept(3), spare([1, 7, 8]), spare([2, 7, 9]), spare([3, 10, 8])],
+      { 1: [0, 0], 2: [7, 9], 3: [10, 8] },
+    ],
+    [
+      'named again for the other stream',
+      [accept(1), accept(2), spare([1, 7, 8]), spare([2, 8, 9])],
+      { 1: [7, 0], 2: [8, 9] },
+    ],
+    [
+      'named three times, within one record too',
+      [accept(1), accept(2), accept(3), spare([1, 7, 8], [2, 7, 8]), spare([3, 7, 8])],
+      { 1: [0, 0], 2: [0, 0], 3: [7, 8] },
+    ],
+    ['none is nobody’s', [accept(1), accept(2), spare([1, 0, 7]), spare([2, 0, 0])], { 1: [0, 7], 2: [0, 0] }],
+    [
+      'the earlier one acknowledged before',
+      [accept(1), spare([1, 7, 8]), { r: 'ack', keys: [1] }, accept(2), spare([2, 7, 8])],
+      { 2: [7, 8] },
+    ],
+    [
+      'the earlier one acknowledged after',
+      [accept(1), spare([1, 7, 8]), accept(2), spare([2, 7, 8]), { r: 'ack', keys: [1] }],
+      { 2: [7, 8] },
+    ],
+    ['the later one unknown', [accept(1), spare([1, 7, 8]), spare([2, 7, 9])], { 1: [0, 8] }],
+    [
+      'the rest of its life changes nothing',
+      [accept(1), spare([1, 7, 8]), start(1), { r: 'exit', key: 1, status: 0 }, accept(1)],
+      { 1: [7, 8] },
+    ],
+  ];
+  test.each(tables)('%s', (_name, records, expected) => {
+    expect(owned(Buffer.from(records.map(encodeRecord).join('')))).toEqual(expected);
+  });
+
+  test('cut anywhere, no file has two owners, and each is the one of the last whole record', () => {
+    const records = [accept(1), accept(2), spare([1, 7, 8]), spare([2, 7, 9]), { r: 'ack', keys: [1] } as const];
+    const states = [
+      {},
+      { 1: [0, 0] },
+      { 1: [0, 0], 2: [0, 0] },
+      { 1: [7, 8], 2: [0, 0] },
+      { 1: [0, 8], 2: [7, 9] },
+      { 2: [7, 9] },
+    ];
+    const lines = records.map(encodeRecord);
+    const ends = lines.map((_, i) => Buffer.byteLength(lines.slice(0, i + 1).join('')));
+    const bytes = Buffer.from(lines.join(''));
+    for (let cut = 0; cut <= bytes.length; cut += 1) {
+      const whole = ends.filter((end) => end <= cut).length;
+      for (const junk of ['', '\0'.repeat(50), 'garbage\nmore']) {
+        expect(owned(Buffer.concat([bytes.subarray(0, cut), Buffer.from(junk)]))).toEqual(states[whole]);
+      }
+    }
+  });
 });
 
 test('a changed byte is found, whatever it is', () => {

@@ -3,7 +3,7 @@ import { dueRange, planJob } from '../core/plan.ts';
 import type { CompiledJob } from '../core/compiled-job.ts';
 import type { Emit } from '../model/events.ts';
 import type { Statement } from '../store/database.ts';
-import { moveCursor, rangeRow } from '../store/occurrences.ts';
+import { type CursorMove, moveCursors, rangeRow } from '../store/occurrences.ts';
 import type { Identities } from './identity.ts';
 import type { Intent } from './launch-batch.ts';
 import type { Launcher } from './launcher.ts';
@@ -31,6 +31,7 @@ export class DuePlanner {
   /** Intents of what runs, rows of what is dropped, cursors; and where each entry stands once all of it is committed. */
   plan(due: readonly Entry[], jobs: ReadonlyMap<number, CompiledJob>, now: number): DuePlan {
     const plan: DuePlan = { intents: [], statements: [], next: [] };
+    const moves: CursorMove[] = [];
     for (const entry of due) {
       const job = jobs.get(entry.jobId);
       if (job === undefined || job.spec === null || job.definition.disabled) {
@@ -65,9 +66,11 @@ export class DuePlanner {
           count: range.count,
         });
       }
-      plan.statements.push(moveCursor(job.id, job.version, decided.cursorAt, decided.nextAt));
+      moves.push({ jobId: job.id, version: job.version, cursorAt: decided.cursorAt, nextAt: decided.nextAt });
       plan.next.push({ jobId: job.id, nextAt: decided.nextAt, cursorAt: decided.cursorAt });
     }
+    // After the rows of what is dropped: those are written only while the cursor stands before them.
+    plan.statements.push(...moveCursors(moves));
     return plan;
   }
 

@@ -7,7 +7,7 @@ import { countBetween, nextAfter, previousAtOrBefore } from '../core/schedule/in
 import type { JobDefinition } from '../model/job.ts';
 import type { Statement } from '../store/database.ts';
 import { JOBS_BY_ID, type JobRow } from '../store/jobs.ts';
-import { moveCursor, rangeRow } from '../store/occurrences.ts';
+import { moveCursors, rangeRow } from '../store/occurrences.ts';
 import { JOB_PASS } from '../store/retention.ts';
 import type { Definitions } from './definitions.ts';
 import type { Identities } from './identity.ts';
@@ -39,11 +39,12 @@ function gapOf(
   const definition = JSON.parse(row.definition) as JobDefinition;
   const { spec } = specOf(definition, row.id, row.anchor_at, modules.definitions.context);
   if (spec === null || definition.disabled || row.cursor_at >= restoredAt) return [];
-  const move = moveCursor(row.id, row.version, restoredAt, nextAfter(spec, restoredAt) ?? null);
+  const nextAt = nextAfter(spec, restoredAt) ?? null;
+  const move = moveCursors([{ jobId: row.id, version: row.version, cursorAt: restoredAt, nextAt }]);
   const first = nextAfter(spec, row.cursor_at);
   const newest = previousAtOrBefore(spec, restoredAt, row.cursor_at);
-  if (first === undefined || newest === undefined || first > restoredAt) return [move];
+  if (first === undefined || newest === undefined || first > restoredAt) return move;
   const { count } = countBetween(spec, row.cursor_at, restoredAt);
   const range = { first, last: newest, count, outcome: 'missed', reason: 'restored', now: restoredAt } as const;
-  return [rangeRow({ ...range, group: modules.identities.next(), jobId: row.id, jobVersion: row.version }), move];
+  return [rangeRow({ ...range, group: modules.identities.next(), jobId: row.id, jobVersion: row.version }), ...move];
 }

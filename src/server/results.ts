@@ -48,7 +48,7 @@ interface Result {
 }
 
 /** Results per commit: enough to share the sync, few enough that the loop is not held for long. */
-const BATCH_MAX = 400;
+const BATCH_MAX = 1000;
 /**
  * After a commit the next one waits so long, or until so many results are there: while hundreds of runs end one by one, each in a commit
  * of its own would cost ten times the CPU of its run, and hold up the launches of the same second. A result after a pause does not wait.

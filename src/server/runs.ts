@@ -18,6 +18,7 @@ import {
   RUNS_BY_JOB,
   rememberLastId,
   RUNS_BY_OUTCOME,
+  RUNS_UNFINISHED,
   wipeHistory,
 } from '../store/runs.ts';
 import type { Definitions } from './definitions.ts';
@@ -68,6 +69,7 @@ export interface RunsModules {
 export const EXECUTIONS_SHOWN = 100;
 export const OUTPUT_BYTES_MAX = 256_000;
 const BUSY_TAIL_BYTES = 16_384;
+const UNFINISHED = codeOf(OUTCOMES, 'unfinished');
 const DAY_MS = 86_400_000;
 
 export class Runs {
@@ -223,7 +225,13 @@ export class Runs {
 
   async #byOutcome(outcome: Outcome | null, page: readonly number[]): Promise<OccurrenceRow[][]> {
     const outcomes = outcome === null ? OUTCOMES.map((_, code) => code) : [codeOf(OUTCOMES, outcome)];
-    return Promise.all(outcomes.map((code) => this.#m.store.read<OccurrenceRow>(RUNS_BY_OUTCOME, [code, ...page])));
+    return Promise.all(
+      outcomes.map((code) =>
+        code === UNFINISHED
+          ? this.#m.store.read<OccurrenceRow>(RUNS_UNFINISHED, page)
+          : this.#m.store.read<OccurrenceRow>(RUNS_BY_OUTCOME, [code, ...page]),
+      ),
+    );
   }
 
   async #byJob(name: string, outcome: Outcome | null, page: readonly number[]): Promise<OccurrenceRow[][]> {

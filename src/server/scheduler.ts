@@ -39,8 +39,8 @@ export interface SchedulerModules {
   readonly fail: (error: unknown) => void;
 }
 
-/** Jobs planned and committed at once: small enough for the first starts of a storm to begin early. */
-const CHUNK = 256;
+/** Jobs planned and committed at once: few at first, so that the first starts of a storm begin early, then twice as many each time. */
+const CHUNK = { first: 256, max: 1024 } as const;
 const SLEEP_MAX_MS = 1_000;
 const STEP_MS = 500;
 const FULL_RETRY_MS = 500;
@@ -215,8 +215,8 @@ export class Scheduler {
   async #work(): Promise<void> {
     this.#watchClock();
     this.#m.dispatcher.pump();
-    while (this.#open && this.#m.mayLaunch() && this.#somethingDue()) {
-      const done = await this.#m.lock.run(() => this.#tick());
+    for (let size: number = CHUNK.first; this.#open && this.#m.mayLaunch() && this.#somethingDue(); size *= 2) {
+      const done = await this.#m.lock.run(() => this.#tick(Math.min(size, CHUNK.max)));
       if (!done) {
         this.#holdUntil = this.#m.clock.monotonic() + FULL_RETRY_MS;
         return;
@@ -245,10 +245,10 @@ export class Scheduler {
   }
 
   /** One chunk of what is due, in one commit; false: the disk is full and nothing changed. */
-  async #tick(): Promise<boolean> {
+  async #tick(size: number): Promise<boolean> {
     const now = this.#m.clock.now();
-    const wakes = this.#dueWakes(now);
-    const due = this.#dueJobs(now);
+    const wakes = this.#dueWakes(now, size);
+    const due = this.#dueJobs(now, size);
     const jobs = await this.#m.definitions.load(due.map((entry) => entry.jobId));
     const planned = this.#planner.plan(due, jobs, now);
     const intents = [...wakes.map(intentOf), ...planned.intents];
@@ -263,9 +263,9 @@ export class Scheduler {
     return true;
   }
 
-  #dueJobs(now: number): Entry[] {
+  #dueJobs(now: number, size: number): Entry[] {
     const due: Entry[] = [];
-    while (due.length < CHUNK) {
+    while (due.length < size) {
       const entry = this.#jobs.peek();
       if (entry === undefined || entry.nextAt > now) break;
       this.#jobs.pop();
@@ -274,15 +274,11 @@ export class Scheduler {
     return due;
   }
 
-  #dueWakes(now: number): Wake[] {
+  #dueWakes(now: number, size: number): Wake[] {
     const due: Wake[] = [];
-    take(this.#delayed, now, due, (wake) => wake.run.phase === 'delayed');
-    take(
-      this.#retries,
-      this.#m.clock.monotonic(),
-      due,
-      (wake) => wake.run.phase === 'retrying' && wake.run.stopping === null,
-    );
+    const isRetry = (wake: Wake) => wake.run.phase === 'retrying' && wake.run.stopping === null;
+    take(this.#delayed, { now, size }, due, (wake) => wake.run.phase === 'delayed');
+    take(this.#retries, { now: this.#m.clock.monotonic(), size }, due, isRetry);
     return due;
   }
 
@@ -298,8 +294,14 @@ function intentOf(wake: Wake): Intent {
     : { kind: 'retry', run: wake.run, relaunch: wake.kind === 'relaunch' };
 }
 
-function take(heap: Heap<Wake>, now: number, into: Wake[], wanted: (wake: Wake) => boolean): void {
-  for (let wake = heap.peek(); wake !== undefined && wake.at <= now && into.length < CHUNK; wake = heap.peek()) {
+function take(
+  heap: Heap<Wake>,
+  until: { now: number; size: number },
+  into: Wake[],
+  wanted: (wake: Wake) => boolean,
+): void {
+  for (let wake = heap.peek(); wake !== undefined && wake.at <= until.now; wake = heap.peek()) {
+    if (into.length >= until.size) return;
     heap.pop();
     if (wanted(wake)) into.push(wake);
   }

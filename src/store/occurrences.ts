@@ -15,6 +15,7 @@ import {
   codeOf,
 } from '../model/occurrence.ts';
 import type { Statement } from './database.ts';
+import { overRows, valuesTable } from './many-rows.ts';
 
 /** An occurrence about to come into being. Instants are epoch ms; `group` also is the key of its first execution. */
 export interface NewOccurrence {
@@ -86,10 +87,9 @@ const INSERT: Record<Concurrency | 'delayed', string> = {
 const PLAIN_ROWS = 16;
 
 function insertPlainSql(rows: number): string {
-  const values = Array.from({ length: rows }, () => '(?, ?, ?, ?, ?)').join(', ');
   return (
     `INSERT INTO occurrences (${COLUMNS}) SELECT v.column1, s.job_id, s.version, 0, v.column2, 0, v.column3, NULL, 3, 0, 0, NULL, NULL, NULL, 1, 0 ` +
-    `FROM (VALUES ${values}) v CROSS JOIN job_state s ON s.job_id = v.column4 AND s.version = v.column5 AND s.cursor_at < v.column2 ` +
+    `FROM ${valuesTable(rows, 5)} CROSS JOIN job_state s ON s.job_id = v.column4 AND s.version = v.column5 AND s.cursor_at < v.column2 ` +
     'WHERE true ON CONFLICT DO NOTHING'
   );
 }
@@ -136,8 +136,11 @@ const PROMOTE_BESIDE =
   'UPDATE occurrences SET phase = 3 WHERE group_id = ? AND phase = 2 AND NOT EXISTS ' +
   '(SELECT 1 FROM occurrences r WHERE r.job_id = occurrences.job_id AND r.phase > 0 AND r.phase >= 3 AND r.group_id < occurrences.group_id)';
 
-const MOVE_CURSOR =
-  'UPDATE job_state SET cursor_at = ?, next_at = ? WHERE job_id = ? AND version = ? AND cursor_at < ?';
+const MOVE_CURSORS = overRows(
+  4,
+  (table) =>
+    `UPDATE job_state SET cursor_at = v.column3, next_at = v.column4 FROM ${table} WHERE job_id = v.column1 AND version = v.column2 AND cursor_at < v.column3`,
+);
 
 // A dropped instant claims no identity (dedup is the row's own group): a cursor set back by hand may decide it anew, and a range that
 // begins at an instant that ran under a wrong clock is on record all the same. The cursor keeps it from being written twice.
@@ -264,9 +267,17 @@ export function promoteStatements(group: number, node: string, beside: boolean):
   ];
 }
 
-/** The job's instants up to `cursorAt` are decided. */
-export function moveCursor(jobId: number, version: number, cursorAt: number, nextAt: number | null): Statement {
-  return { sql: MOVE_CURSOR, params: [cursorAt, nextAt, jobId, version, cursorAt] };
+/** Where a job's cursor stands once everything up to `cursorAt` is decided. */
+export interface CursorMove {
+  readonly jobId: number;
+  readonly version: number;
+  readonly cursorAt: number;
+  readonly nextAt: number | null;
+}
+
+/** These jobs' instants up to their cursors are decided; a job at most once. */
+export function moveCursors(moves: readonly CursorMove[]): Statement[] {
+  return MOVE_CURSORS(moves.map(({ jobId, version, cursorAt, nextAt }) => [jobId, version, cursorAt, nextAt]));
 }
 
 /**

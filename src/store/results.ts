@@ -2,6 +2,7 @@
 import type { ExecutionEnded } from '../model/agent.ts';
 import { codeOf, type Outcome, OUTCOMES, type Phase, PHASES, type Reason, REASONS } from '../model/occurrence.ts';
 import type { Statement } from './database.ts';
+import { overRows } from './many-rows.ts';
 
 /** One execution's end with what follows for its occurrence. */
 export interface Finish {
@@ -44,9 +45,77 @@ export function succeeded(ended: Pick<ExecutionEnded, 'outcome'>): boolean {
   return ended.outcome === 'succeeded';
 }
 
+/**
+ * The plain end, which is nearly all of them: success at once, final, nothing to explain. Their rows share statements. As with the daily
+ * totals one execution of the batch stands for all: what belongs to them is written by this batch or was, by its first try.
+ */
+const COUNT_SUCCESSES = overRows(
+  3,
+  (table) =>
+    "UPDATE job_state SET success_count = success_count + v.column2, last_success_at = max(coalesce(last_success_at, 0), v.column3), status = 'success' " +
+    `FROM ${table} WHERE job_id = v.column1 AND ${OPEN}`,
+);
+const PLAIN_OCCURRENCES = overRows(
+  2,
+  (table) =>
+    `UPDATE occurrences SET phase = 0, outcome = 1, reason = 0, wake_at = NULL, finished_at = v.column2 FROM ${table} WHERE group_id = v.column1 AND phase = 3 AND ${OPEN}`,
+);
+const PLAIN_EXECUTIONS = overRows(
+  6,
+  (table) =>
+    'UPDATE executions SET started_at_us = v.column2, finished_at_us = v.column3, outcome = 1, reason = 0, exit_code = v.column4, signal = NULL, message = NULL, ' +
+    `output_bytes = v.column5, log_bytes = v.column6 FROM ${table} WHERE key = v.column1 AND finished_at_us IS NULL`,
+);
+
+function isPlain({ ended, phase, outcome, reason }: Finish): boolean {
+  const { signal, message } = ended;
+  return (
+    phase === 'final' && outcome === 'succeeded' && reason === '' && succeeded(ended) && (signal ?? message) === null
+  );
+}
+
 /** Statements for a batch of ends. Every batch is safe to repeat as a whole. */
 export function finishStatements(batch: readonly Finish[]): Statement[] {
-  return [...dailyTotals(batch), ...batch.flatMap(finishOne)];
+  const plain = batch.filter(isPlain);
+  const others = batch.filter((finish) => !isPlain(finish));
+  return [...dailyTotals(batch), ...finishPlain(plain), ...others.flatMap(finishOne)];
+}
+
+function finishPlain(plain: readonly Finish[]): Statement[] {
+  const [first] = plain;
+  if (first === undefined) return [];
+  const counts = new Map<number, [number, number, number]>();
+  for (const { jobId, ended } of plain) {
+    const finishedAt = Math.floor(ended.finishedAtUs / 1000);
+    const count = counts.get(jobId);
+    if (count === undefined) counts.set(jobId, [jobId, 1, finishedAt]);
+    else {
+      count[1] += 1;
+      count[2] = Math.max(count[2], finishedAt);
+    }
+  }
+  const stands = [first.ended.key];
+  return [
+    ...COUNT_SUCCESSES([...counts.values()], [], stands),
+    ...PLAIN_OCCURRENCES(
+      plain.map(({ group, now }) => [group, now]),
+      [],
+      stands,
+    ),
+    ...plain
+      .filter(({ output }) => output !== '')
+      .map(({ ended, output }) => ({ sql: OUTPUT, params: [ended.key, output] })),
+    ...PLAIN_EXECUTIONS(
+      plain.map(({ ended }) => [
+        ended.key,
+        ended.startedAtUs,
+        ended.finishedAtUs,
+        ended.exitCode,
+        ended.outputBytes,
+        ended.logBytes,
+      ]),
+    ),
+  ];
 }
 
 function finishOne(finish: Finish): Statement[] {

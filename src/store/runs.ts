@@ -47,7 +47,9 @@ const PAGE =
   'o.nominal_at >= ? AND o.nominal_at <= ? AND (o.nominal_at < ? OR o.group_id < ?) ORDER BY o.nominal_at DESC, o.group_id DESC LIMIT ?';
 
 /** One outcome over all jobs: a walk along the index (outcome, nominal_at). */
-export const RUNS_BY_OUTCOME = `SELECT ${OCCURRENCE} FROM occurrences o JOIN jobs j ON j.id = o.job_id WHERE o.outcome = ? AND ${PAGE}`;
+export const RUNS_BY_OUTCOME = `SELECT ${OCCURRENCE} FROM occurrences o JOIN jobs j ON j.id = o.job_id WHERE o.outcome = ? AND o.outcome > 0 AND ${PAGE}`;
+/** Those without an outcome yet, over all jobs. */
+export const RUNS_UNFINISHED = `SELECT ${OCCURRENCE} FROM occurrences o INDEXED BY occurrences_open JOIN jobs j ON j.id = o.job_id WHERE o.phase > 0 AND ${PAGE}`;
 /** One job, any outcome (null) or one: a walk along the identity index. */
 export const RUNS_BY_JOB = `SELECT ${OCCURRENCE} FROM occurrences o JOIN jobs j ON j.id = o.job_id WHERE o.job_id = ? AND (? IS NULL OR o.outcome = ?) AND ${PAGE}`;
 export const RUN_BY_GROUP = `SELECT ${OCCURRENCE} FROM occurrences o JOIN jobs j ON j.id = o.job_id WHERE o.group_id = ?`;

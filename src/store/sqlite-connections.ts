@@ -31,8 +31,8 @@ export interface SqliteOptions {
 export const SQLITE_DEFAULTS = {
   busyTimeoutMs: 250,
   cacheBytesMax: 16 * 2 ** 20,
-  checkpointPages: 1000,
-  walBytesKept: 8 * 2 ** 20,
+  checkpointPages: 4000,
+  walBytesKept: 16 * 2 ** 20,
   startCheckBytesMax: 64 * 2 ** 20,
   synchronous: 'full',
 } as const;

@@ -40,6 +40,7 @@ const WALKS: Readonly<Record<string, { step: string; because: string }>> = {
   },
   OLDEST_LOGS: { step: 'SCAN executions USING INDEX executions_logs', because: 'ends at its limit' },
   OPEN_OCCURRENCES: { step: 'SCAN o USING INDEX occurrences_open', because: 'the index holds unfinished ones only' },
+  RUNS_UNFINISHED: { step: 'SCAN o USING INDEX occurrences_open', because: 'as above' },
   OPEN_EXECUTIONS: {
     step: 'SCAN o USING COVERING INDEX occurrences_open',
     because: 'the index holds unfinished ones only',
@@ -134,7 +135,9 @@ const WRITES: Readonly<Record<string, readonly Statement[]>> = {
   ),
   retry: occurrences.retryStatements({ key: GROUP, group: GROUP, attempt: 2, relaunch: false, node: 'node' }),
   promote: [false, true].flatMap((beside) => occurrences.promoteStatements(GROUP, 'node', beside)),
-  'move the cursor': [occurrences.moveCursor(1, 1, NOW, null)],
+  'move the cursor': occurrences.moveCursors(
+    Array.from({ length: 21 }, (_, jobId) => ({ jobId, version: 1, cursorAt: NOW, nextAt: null })),
+  ),
   'range row': [
     occurrences.rangeRow({
       group: GROUP,

@@ -8,6 +8,7 @@ import { MEMORY_BYTES } from './spawn-memory.ts';
 
 const SIGNATURES = {
   getpid: { return: 'i32', arguments: [] },
+  getsid: { return: 'i32', arguments: ['i32'] },
   prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
   posix_spawn: { return: 'i32', arguments: ['pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'pointer'] },
   posix_spawn_file_actions_init: { return: 'i32', arguments: ['pointer'] },

@@ -73,7 +73,13 @@ export class SpareFiles {
    * it would only cost the renaming.
    */
   takeFor(jobId: number, stream: LogStream): SpareFile | null {
-    return this.#writers[stream].has(jobId) ? null : (this.#idle[stream].pop() ?? this.#make());
+    if (this.#writers[stream].has(jobId)) return null;
+    for (let file = this.#idle[stream].pop(); file !== undefined; file = this.#idle[stream].pop()) {
+      // Who clears up old or empty files takes them too: the run would write to a new file of that name, which nobody looks at.
+      if (fstatSync(file.fd).nlink === 1) return file;
+      this.discard(file);
+    }
+    return this.#make();
   }
 
   /** How a run of the job ended on this stream. */
@@ -135,12 +141,12 @@ export class SpareFiles {
     this.#count -= 1;
   }
 
-  /** Empty, still there, and open for writing nowhere: only then the kernel grants a read lease (fcntl(2), F_SETLEASE). */
+  /** Empty, still there under its only name, and open for writing nowhere: only then the kernel grants a read lease (fcntl(2), F_SETLEASE). */
   #isUnwritten({ fd }: SpareFile): boolean {
     const { fcntl } = this.#libc.call;
     if (fcntl(fd, F_SETLEASE, F_RDLCK) !== 0 || fcntl(fd, F_SETLEASE, F_UNLCK) !== 0) return false;
     const { size, nlink } = fstatSync(fd);
-    return size === 0 && nlink > 0;
+    return size === 0 && nlink === 1;
   }
 }
 

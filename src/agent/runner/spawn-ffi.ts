@@ -155,6 +155,9 @@ export class FfiSpawner implements Spawner {
   /** Its exit must not be told before its start. */
   #isAwaited(pid: number): boolean {
     if (this.#live.has(pid) || this.#submitted === this.#collected) return false;
+    // A background child that outlived its job came here with the job's session; what is started here leads one of its own. Were each of
+    // them waited for too, a storm of starts would hold up the exits behind them until it is over.
+    if (this.#libc.call.getsid(pid) !== pid) return false;
     if (this.#held?.pid !== pid) this.#held = { pid, until: this.#submitted };
     if (((this.#collected - this.#held.until) | 0) < 0) return true;
     this.#held = null;

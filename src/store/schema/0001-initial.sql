@@ -78,7 +78,7 @@ CREATE TABLE occurrences (
 CREATE UNIQUE INDEX occurrences_identity ON occurrences (job_id, nominal_at, dedup);
 CREATE UNIQUE INDEX occurrences_parent ON occurrences (parent_group, job_id) WHERE parent_group IS NOT NULL;
 CREATE INDEX occurrences_open ON occurrences (job_id, phase) WHERE phase > 0;
-CREATE INDEX occurrences_outcome ON occurrences (outcome, nominal_at);
+CREATE INDEX occurrences_outcome ON occurrences (outcome, nominal_at) WHERE outcome > 0;
 
 -- One row per attempt on one node. Instants in epoch microseconds. finished_at_us is null until the result is committed.
 CREATE TABLE executions (

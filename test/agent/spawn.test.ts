@@ -1,0 +1,145 @@
+/** Many starts at once through the spawning thread: each gets its own arguments, environment and input, and no exit comes before its start. */
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { allProcesses } from '../../src/agent/process-table.ts';
+import type { StartRequest } from '../../src/model/agent.ts';
+import { AgentWorld, type Host, kill, until } from './kit.ts';
+
+let world: AgentWorld;
+beforeEach(() => {
+  world = new AgentWorld();
+});
+afterEach(() => world.close());
+
+async function startHost(): Promise<Host> {
+  const host = world.host({ spawn: 'ffi', cgroups: 'off', ack: true });
+  await host.known();
+  return host;
+}
+
+/** A text of so many characters that no two of different seeds share. */
+function textOf(seed: string, length: number): string {
+  return createHash('sha256')
+    .update(seed)
+    .digest('hex')
+    .repeat(Math.ceil(length / 64))
+    .slice(0, length);
+}
+
+/** Starts all in one message; the tail of each, in order. */
+async function tailsOf(host: Host, runs: readonly StartRequest[]): Promise<string[]> {
+  host.tell({ start: [...runs] });
+  const tails: string[] = [];
+  for (const { key } of runs) {
+    const ended = await host.ended(key);
+    expect(ended).toMatchObject({ outcome: 'succeeded' });
+    tails.push(ended.tail);
+  }
+  return tails;
+}
+
+/** Where in what the host said each key of `kind` stands; a key said twice is an error. */
+function positions(host: Host, kind: 'started' | 'ended'): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const [at, said] of host.said.entries()) {
+    for (const { key } of said[kind] ?? []) {
+      expect(found.has(key)).toBe(false);
+      found.set(key, at);
+    }
+  }
+  return found;
+}
+
+test('100 at once, each with its own input, arguments and environment', async () => {
+  const host = await startHost();
+  const indexes = [...Array(100).keys()];
+  const runs = indexes.map((i) => {
+    const payload = Buffer.from(textOf(`in ${i}`, 50 + i)).toString('base64');
+    const command = `printf '%s ' "$WORD" ${i}; cat`;
+    return world.run({ command, shell: 'true', env: `WORD=word-${i}`, payload }, { jobId: i });
+  });
+  expect(await tailsOf(host, runs)).toEqual(indexes.map((i) => `word-${i} ${i} ${textOf(`in ${i}`, 50 + i)}`));
+});
+
+test('environments larger than a slot, among small ones', async () => {
+  const host = await startHost();
+  const indexes = [...Array(40).keys()];
+  const sizes = indexes.map((i) => (i % 4 === 1 ? 40 * 1024 : 20 + i));
+  const command = 'printf %s "$TEXT" | sha256sum | cut -d " " -f 1; printf "%s" "$WORD"';
+  const runs = indexes.map((i) => {
+    const env = `TEXT=${textOf(`env ${i}`, sizes[i] as number)},WORD=word-${i}`;
+    return world.run({ command, shell: 'true', env }, { jobId: i });
+  });
+  const sums = indexes.map((i) => sha(textOf(`env ${i}`, sizes[i] as number)));
+  expect(await tailsOf(host, runs)).toEqual(sums.map((sum, i) => `${sum}\nword-${i}`));
+});
+
+test('what cannot be started says why and stops nobody else', async () => {
+  const host = await startHost();
+  const broken: [config: Record<string, string>, message: string][] = [
+    // More than there is memory for, and more than Linux takes in one word.
+    [{ command: `/bin/echo ${'x'.repeat(3_000_000)}` }, 'fork/exec /bin/echo: argument list too long'],
+    [{ command: `/bin/echo ${'x'.repeat(200_000)}` }, 'fork/exec /bin/echo: argument list too long'],
+    [{ command: '/bin/true', env: `TEXT=${'x'.repeat(200_000)}` }, 'fork/exec /bin/true: argument list too long'],
+    [{ command: '/no/such/program' }, 'fork/exec /no/such/program: no such file or directory'],
+    [{ command: '/etc/passwd' }, 'fork/exec /etc/passwd: permission denied'],
+  ];
+  const runs: StartRequest[] = [];
+  const failing = new Map<number, string>();
+  for (let i = 0; i < 30; i += 1) {
+    const [config, message] = (i % 3 === 1 ? broken[Math.floor(i / 3) % broken.length] : undefined) ?? [null, ''];
+    const text = textOf(`env ${i}`, i % 9 === 0 ? 40 * 1024 : 10);
+    const command = `printf '%s' ${i}\${#TEXT}`;
+    runs.push(world.run(config ?? { command, shell: 'true', env: `TEXT=${text}` }, { jobId: i }));
+    if (config !== null) failing.set(i, message);
+  }
+  host.tell({ start: runs });
+  for (const [i, { key }] of runs.entries()) {
+    const message = failing.get(i);
+    const expected =
+      message === undefined
+        ? { outcome: 'succeeded', tail: `${i}${i % 9 === 0 ? 40 * 1024 : 10}` }
+        : { outcome: 'failed', reason: 'start', message, startedAtUs: null };
+    expect(await host.ended(key)).toMatchObject(expected);
+  }
+});
+
+test('no end is told before its start, and each once', async () => {
+  const host = await startHost();
+  const runs = Array.from({ length: 300 }, (_, i) => world.run({ command: '/bin/true' }, { jobId: i % 7 }));
+  host.tell({ start: runs });
+  for (const { key } of runs) expect(await host.ended(key)).toMatchObject({ outcome: 'succeeded', exitCode: 0 });
+  const started = positions(host, 'started');
+  const ended = positions(host, 'ended');
+  expect([...started.keys()].sort()).toEqual(runs.map(({ key }) => key));
+  expect([...ended.keys()].sort()).toEqual(runs.map(({ key }) => key));
+  for (const { key } of runs) expect(started.get(key)).toBeLessThan(ended.get(key) as number);
+});
+
+test('dead orphans of jobs hold up no exit while starts are under way', async () => {
+  const host = await startHost();
+  const [runner] = await host.runnerPids();
+  const children = () => allProcesses().filter((stat) => stat.parent === runner);
+  const parent = world.run({
+    command: 'i=0; while [ $i -lt 200 ]; do (sleep 300 &); i=$((i+1)); done',
+    shell: 'true',
+    env: `W=${world.path('w')}`,
+  });
+  host.tell({ start: [parent] });
+  await host.ended(parent.key);
+  const orphans = await until(() => (children().length === 200 ? children() : undefined));
+  const runs = Array.from({ length: 1200 }, () => world.run({ command: '/bin/true' }, { jobId: 2 }));
+  host.tell({ start: runs });
+  await host.started((runs[0] as StartRequest).key);
+  // The runner came to know them before any of the runs, so the kernel names them first.
+  for (const { pid } of orphans) kill(pid);
+  for (const { key } of runs) expect(await host.ended(key)).toMatchObject({ outcome: 'succeeded' });
+  const lastStart = Math.max(...positions(host, 'started').values());
+  const endedBefore = [...positions(host, 'ended').values()].filter((at) => at < lastStart);
+  expect(endedBefore.length).toBeGreaterThan(runs.length / 2);
+  await until(() => children().length === 0);
+});
+
+function sha(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
