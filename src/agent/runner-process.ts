@@ -23,7 +23,12 @@ import { signal } from './runner/tree.ts';
 
 const MAIN = fileURLToPath(new URL('./runner/main.ts', import.meta.url));
 /** A runner handles small messages at a steady rate: a small young generation keeps it small without costing time. */
-const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--single-threaded-gc'];
+const NODE_FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  '--min-semi-space-size=8',
+  '--max-semi-space-size=8',
+  '--single-threaded-gc',
+];
 const LOG_TAIL_BYTES = 2000;
 
 export interface FoundRunner {

@@ -176,7 +176,7 @@ test('a runner that ends takes its spare files along', async () => {
   const run = world.run({ command: 'true' });
   host.tell({ start: [run] });
   await host.ended(run.key);
-  expect(spareFiles()).toHaveLength(64);
+  expect(spareFiles()).not.toEqual([]);
   const [runner] = runners();
   await host.close();
   await until(() => readdirSync(spareDirectory(`${runnersDirectory(world.dataDir)}/${runner}`)).length === 0);

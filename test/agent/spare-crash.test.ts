@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readLog } from '../../src/agent/logs.ts';
-import { logBase, runnersDirectory } from '../../src/agent/paths.ts';
+import { logBase, logsDirectory, runnersDirectory } from '../../src/agent/paths.ts';
 import { COMPACT_BYTES } from '../../src/agent/runner/journal.ts';
 import { spoolPath } from '../../src/agent/spool.ts';
 import type { StartRequest } from '../../src/model/agent.ts';
@@ -49,7 +49,7 @@ async function begin(host: Host, runs: readonly StartRequest[]): Promise<{ direc
   const [runner] = await host.runnerPids();
   const directory = `${runnersDirectory(world.dataDir)}/${readdirSync(runnersDirectory(world.dataDir))[0]}`;
   for (let i = 0; i < 3; i += 1) {
-    const earlier = CASES.map(() => world.run({ command: 'true' }));
+    const earlier = Array.from({ length: 8 }, () => world.run({ command: 'true' }));
     host.tell({ start: earlier });
     for (const { key } of earlier) await host.ended(key);
   }
@@ -71,8 +71,12 @@ async function printAndKill(runs: readonly StartRequest[], directory: string, ru
   kill(runner);
 }
 
-/** All bytes are there, each in the file of its stream. */
+/** All bytes are there, each in the file of its stream, and nothing is there of the silent runs before. */
 function checkLogs(runs: readonly StartRequest[]): void {
+  const found = readdirSync(logsDirectory(world.dataDir), { recursive: true, withFileTypes: true });
+  const keys = new Set(found.filter((entry) => entry.isFile()).map(({ name }) => Number(name.split('.', 1)[0])));
+  const printing = runs.filter((_, index) => CASES[index]?.length !== 0);
+  expect(keys).toEqual(new Set(printing.map(({ key }) => key)));
   for (const [index, streams] of CASES.entries()) {
     const { key } = runs[index] as StartRequest;
     let total = 0;

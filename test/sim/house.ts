@@ -3,6 +3,12 @@ import { afterEach, expect } from 'vitest';
 import { House, type HouseOptions } from './kit.ts';
 
 const open: House[] = [];
+let database: HouseOptions['database'];
+
+/** From here on the houses of this test file stand on stores made so. */
+export function standOn(store: HouseOptions['database']): void {
+  database = store;
+}
 
 afterEach(async () => {
   const houses = open.splice(0);
@@ -11,7 +17,7 @@ afterEach(async () => {
 });
 
 export async function openHouse(options: HouseOptions = {}): Promise<House> {
-  const house = await House.open(options);
+  const house = await House.open({ ...(database === undefined ? {} : { database }), ...options });
   open.push(house);
   return house;
 }

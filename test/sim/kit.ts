@@ -8,9 +8,9 @@ import type { BelfryEvent } from '../../src/model/events.ts';
 import { parseJobInput } from '../../src/model/job.ts';
 import { OUTCOMES, PHASES, REASONS, TRIGGERS, wordOf } from '../../src/model/occurrence.ts';
 import type { Leader, LeaderOptions } from '../../src/server/leader.ts';
-import type { Row } from '../../src/store/database.ts';
+import type { Database, Row } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrations.ts';
-import { openSqlite, type SqliteDatabase } from '../../src/store/sqlite.ts';
+import { openSqlite } from '../../src/store/sqlite.ts';
 import { type Faults, NO_FAULTS, SimNode } from './node.ts';
 import { type Script, SimAgent } from './sim-agent.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -51,6 +51,8 @@ export interface HouseOptions {
   readonly faults?: Partial<Faults>;
   /** Share of lost runs whose truth turns up later. */
   readonly truths?: number;
+  /** An empty store; default: SQLite on the simulated disk. */
+  readonly database?: (time: VirtualTime) => Promise<Database>;
 }
 
 /** A readable occurrence with its executions. */
@@ -66,22 +68,23 @@ export interface Seen {
 
 export class House {
   readonly time: VirtualTime;
-  readonly database: SqliteDatabase;
+  readonly database: Database;
   readonly agent: SimAgent;
   readonly starts: StartRequest[] = [];
   readonly ends: ExecutionEnded[] = [];
   readonly events: BelfryEvent[] = [];
   readonly failures: unknown[] = [];
-  readonly #directory = simDirectory();
+  readonly #directory: string;
   readonly #options: HouseOptions;
   #old: SimNode | undefined;
   node: SimNode;
   leader!: Leader;
 
-  constructor(options: HouseOptions = {}) {
+  private constructor(options: HouseOptions, ground: { time: VirtualTime; directory: string; database: Database }) {
     this.#options = options;
-    this.time = new VirtualTime(Temporal.Instant.from(options.startAt ?? '2026-03-01T00:00:00.500Z').epochMilliseconds);
-    this.database = openSqlite(join(this.#directory, 'state.db'), { clock: this.time.clock(), synchronous: 'off' });
+    this.time = ground.time;
+    this.#directory = ground.directory;
+    this.database = ground.database;
     const script = (request: StartRequest): Script => ({
       durationMs: 1_000,
       outcome: 'succeeded',
@@ -104,7 +107,13 @@ export class House {
   }
 
   static async open(options: HouseOptions = {}): Promise<House> {
-    const house = new House(options);
+    const time = new VirtualTime(
+      Temporal.Instant.from(options.startAt ?? '2026-03-01T00:00:00.500Z').epochMilliseconds,
+    );
+    const directory = simDirectory();
+    const database = await (options.database?.(time) ??
+      openSqlite(join(directory, 'state.db'), { clock: time.clock(), synchronous: 'off' }));
+    const house = new House(options, { time, directory, database });
     await house.time.until(migrate(house.database));
     await house.restart();
     return house;

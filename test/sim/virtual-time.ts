@@ -13,6 +13,7 @@ interface Entry {
 export class VirtualTime {
   readonly #timers = new Heap<Entry>((entry) => entry.at);
   #turns: (() => void)[] = [];
+  readonly #outside = new Set<Promise<unknown>>();
   #nowMs = 0;
   #offsetMs: number;
   /** The latest wall time ever shown: what was decided up to it may be decided already. */
@@ -60,10 +61,22 @@ export class VirtualTime {
     this.#turns.push(run);
   }
 
+  /** Something that real time takes, a request to a server: virtual time stands still meanwhile. */
+  outside<T>(promise: Promise<T>): Promise<T> {
+    this.#outside.add(promise);
+    const over = () => this.#outside.delete(promise);
+    promise.then(over, over);
+    return promise;
+  }
+
   /** Lets everything run that needs no time. */
   async settle(): Promise<void> {
     for (;;) {
       await new Promise((resolve) => setImmediate(resolve));
+      while (this.#outside.size > 0) {
+        await Promise.allSettled(this.#outside);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       if (this.#turns.length === 0) return;
       const turns = this.#turns;
       this.#turns = [];

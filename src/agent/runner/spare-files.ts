@@ -24,7 +24,7 @@ export interface SpareFilesOptions {
 /** Kept waiting for each stream; each holds a descriptor. */
 const IDLE_MAX = 96;
 /** Made at the start, so that the first storm finds some. */
-const MADE_AHEAD = 32;
+const MADE_AHEAD = 8;
 /** In use and waiting; beyond, a run creates files of its own. */
 const FILES_MAX = 1024;
 /** Jobs remembered as writing. */

@@ -9,7 +9,7 @@ import { exchange } from './exchange.ts';
 import { OriginPool } from './origin-pool.ts';
 import { Watch } from './watch.ts';
 
-const ROUNDS = 20;
+const ROUNDS = 100;
 const LIMIT_MS = 5_000;
 
 export async function warmUp(clock: Clock): Promise<void> {
