@@ -1,8 +1,9 @@
 /** The scheduler's and the recovery's suites once more, on a real rqlited. */
-import { afterAll, describe, test } from 'vitest';
+import { afterAll } from 'vitest';
 import type { Database } from '../../src/store/database.ts';
 import { openRqlite } from '../../src/store/rqlite/database.ts';
 import { startRqlited } from '../kit/rqlited.ts';
+import { skipUnless } from '../kit/skip.ts';
 import { standOn } from '../sim/house.ts';
 import type { VirtualTime } from '../sim/virtual-time.ts';
 
@@ -32,17 +33,17 @@ afterAll(async () => {
   await server?.stop();
 });
 
-if (server === undefined) test.skip('needs rqlited', () => undefined);
-else {
+if (server !== undefined) {
   standOn(async (time) => {
     const database = openRqlite({ url: server.url });
     await empty(database);
     return standing(database, time);
   });
-  describe('on rqlite', async () => {
-    await import('../../src/server/attempts.test.ts');
-    await import('../../src/server/late.test.ts');
-    await import('../../src/server/overlap.test.ts');
-    await import('../../src/server/repeats.test.ts');
-  });
 }
+
+skipUnless(server !== undefined, 'no rqlited binary')('on rqlite', async () => {
+  await import('../../src/server/attempts.test.ts');
+  await import('../../src/server/late.test.ts');
+  await import('../../src/server/overlap.test.ts');
+  await import('../../src/server/repeats.test.ts');
+});

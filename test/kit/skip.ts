@@ -4,7 +4,7 @@ import { describe } from 'vitest';
 /** Between the name and the reason in the name of a suite that was skipped; skip-reporter.ts looks for it. */
 export const SKIPPED = ' — skipped: ';
 
-type Suite = (name: string, body: () => void) => void;
+type Suite = (name: string, body: () => void | Promise<void>) => void;
 
 /**
  * `describe` when the condition holds, else a skipped `describe` that carries the reason.

@@ -26,7 +26,8 @@ async function run(): Promise<void> {
   const id = argument('--runner');
   const directory = runnerDirectory(dataDir, id);
   // Stopping the node (Ctrl-C, a stop of the whole service) must not stop the jobs' keeper; who wants it gone ends the jobs.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  // SIGIO: somebody opened a spare file in the microseconds of its lease.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGIO'] as const) process.on(signal, () => undefined);
   const options = JSON.parse(readFileSync(join(directory, 'options.json'), 'utf8')) as RunnerOptions;
   const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock);
   writeFileSync(
