@@ -90,6 +90,7 @@ function leaderOptions(node: string, epoch: number) {
     node,
     epoch,
     maxRuns: 500,
+    maxWaiting: 20_000,
     catchUpRate: 50,
     definitions: { zone: 'UTC', misfire, startDeadlineMs: null, relaunchMax: 3 },
     retention: { runs: 1_000, ageMs: 30 * DAY_MS, keep: 100, ...logs },

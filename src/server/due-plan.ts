@@ -19,6 +19,8 @@ export interface DuePlan {
   readonly intents: Intent[];
   readonly statements: Statement[];
   readonly next: { jobId: number; nextAt: number | null; cursorAt: number }[];
+  /** Not looked at: the plan was long enough without. */
+  readonly rest: readonly Entry[];
 }
 
 export class DuePlanner {
@@ -28,11 +30,17 @@ export class DuePlanner {
     this.#m = modules;
   }
 
-  /** Intents of what runs, rows of what is dropped, cursors; and where each entry stands once all of it is committed. */
-  plan(due: readonly Entry[], jobs: ReadonlyMap<number, CompiledJob>, now: number): DuePlan {
-    const plan: DuePlan = { intents: [], statements: [], next: [] };
+  /**
+   * Intents of what runs, rows of what is dropped, cursors; and where each entry stands once all of it is committed. After `enough` intents
+   * the rest stays undecided: jobs that are late have many each.
+   */
+  plan(due: readonly Entry[], jobs: ReadonlyMap<number, CompiledJob>, now: number, enough = Infinity): DuePlan {
+    const plan: Omit<DuePlan, 'rest'> = { intents: [], statements: [], next: [] };
     const moves: CursorMove[] = [];
+    let looked = 0;
     for (const entry of due) {
+      if (plan.intents.length >= enough) break;
+      looked += 1;
       const job = jobs.get(entry.jobId);
       if (job === undefined || job.spec === null || job.definition.disabled) {
         plan.next.push({ jobId: entry.jobId, nextAt: null, cursorAt: entry.cursorAt });
@@ -71,7 +79,7 @@ export class DuePlanner {
     }
     // After the rows of what is dropped: those are written only while the cursor stands before them.
     plan.statements.push(...moveCursors(moves));
-    return plan;
+    return { ...plan, rest: due.slice(looked) };
   }
 
   /** What was due by now and never looked at, of jobs that are deleted in the same batch. */

@@ -153,6 +153,24 @@ describe('places and deadlines', () => {
     expect(running.get('few')).toBeGreaterThanOrEqual(2);
   });
 
+  test('while max_waiting runs wait schedules wait too: nothing is lost, and what is too late obeys its misfire policy', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const leader = { maxRuns: 2, maxWaiting: 5 };
+    const house = await openHouse({ leader, script: () => ({ durationMs: 3_000 }) });
+    for (const name of names)
+      await house.put({ name, schedule: '* * * * * *', misfire: { policy: 'skip', grace: '5s' } });
+    await house.run(60);
+    // One wake-up plans all instants of a job that are not too late: six at most, where without the limit 300 would wait.
+    expect(house.leader.counts().waiting).toBeGreaterThan(0);
+    expect(house.leader.counts().waiting).toBeLessThan(42);
+    for (const name of names) await house.do(house.leader.jobs.toggle(name));
+    await house.run(60);
+    const runs = (await Promise.all(names.map((name) => house.seen(name)))).flat();
+    expect(runs.reduce((sum, run) => sum + run.count, 0)).toBe(names.length * 60);
+    const states = new Set(runs.map((run) => run.state));
+    expect([...states].sort()).toEqual(['cancelled: job_disabled', 'missed: policy', 'succeeded']);
+  });
+
   test('start_deadline makes a waiting run missed, but never a retry', async () => {
     const house = await openHouse({
       leader: { maxRuns: 1 },

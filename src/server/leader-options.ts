@@ -7,6 +7,7 @@ export function leaderOptions(config: Config, node: string, epoch: number, zone:
     node,
     epoch,
     maxRuns: config.maxRuns,
+    maxWaiting: config.maxWaiting,
     catchUpRate: config.catchUpRate,
     definitions: {
       zone,

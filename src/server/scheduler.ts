@@ -1,8 +1,9 @@
 /**
  * Wakes for the next due instant, and at least each second, and turns what is due into committed intents. It touches only what is due:
  * one heap of jobs by their next instant, one of delayed runs (wall time), one of retries (monotonic, so that a clock step does not
- * stretch a wait). Overload rule: ticks are worked off in chunks in due order, the loop is given away between chunks, and nothing is
- * dropped; what falls behind by more than the job's grace obeys its misfire policy.
+ * stretch a wait). Overload rule: ticks are worked off in chunks in due order, the loop is given away between chunks, and while
+ * `maxWaiting` runs wait for a place nothing more is planned: the instants stay with their jobs' cursors, where they take no memory, and what
+ * falls behind by more than the job's grace obeys its misfire policy.
  */
 import type { Clock, Timer } from '../lib/clock.ts';
 import { Heap } from '../lib/heap.ts';
@@ -41,6 +42,7 @@ export interface SchedulerModules {
 
 /** Jobs planned and committed at once: few at first, so that the first starts of a storm begin early, then twice as many each time. */
 const CHUNK = { first: 256, max: 1024 } as const;
+const ROOM_RETRY_MS = 100;
 const SLEEP_MAX_MS = 1_000;
 const STEP_MS = 500;
 const FULL_RETRY_MS = 500;
@@ -50,6 +52,8 @@ export const CURSOR_AHEAD_MS = 60_000;
 export class Scheduler {
   readonly #m: SchedulerModules;
   readonly #planner: DuePlanner;
+  /** Runs that wait for a place at the agent; beyond, instants wait undecided. */
+  readonly #maxWaiting: number;
   readonly #entries = new Map<number, Entry>();
   readonly #jobs = new Heap<Entry>((entry) => entry.nextAt);
   readonly #delayed = new Heap<Wake>((wake) => wake.at);
@@ -61,7 +65,8 @@ export class Scheduler {
   #offsetMs = 0;
   #holdUntil = 0;
 
-  constructor(modules: SchedulerModules) {
+  constructor(options: { readonly maxWaiting: number }, modules: SchedulerModules) {
+    this.#maxWaiting = options.maxWaiting;
     this.#m = modules;
     this.#planner = new DuePlanner(modules);
   }
@@ -223,8 +228,9 @@ export class Scheduler {
       }
       await this.#m.clock.yield();
     }
-    // What is due stays due while the disk is low: without a wait the next timer would fire at once, for ever.
+    // What is due stays due while the disk is low or too much waits: without a pause the next timer would fire at once, for ever.
     if (this.#somethingDue()) this.#holdUntil = this.#m.clock.monotonic() + FULL_RETRY_MS;
+    else if (this.#room <= 0) this.#holdUntil = this.#m.clock.monotonic() + ROOM_RETRY_MS;
   }
 
   /** Wall against monotonic time: a difference over 500 ms since the last look is a step (or a suspended machine). */
@@ -235,10 +241,15 @@ export class Scheduler {
     if (Math.abs(byMs) > STEP_MS) this.#m.emit({ kind: 'clock_stepped', byMs: Math.round(byMs) });
   }
 
+  /** For so many more runs. */
+  get #room(): number {
+    return this.#maxWaiting - this.#m.dispatcher.counts.waiting;
+  }
+
   #somethingDue(): boolean {
     const now = this.#m.clock.now();
     return (
-      (this.#jobs.peek()?.nextAt ?? Infinity) <= now ||
+      (this.#room > 0 && (this.#jobs.peek()?.nextAt ?? Infinity) <= now) ||
       (this.#delayed.peek()?.at ?? Infinity) <= now ||
       (this.#retries.peek()?.at ?? Infinity) <= this.#m.clock.monotonic()
     );
@@ -250,13 +261,14 @@ export class Scheduler {
     const wakes = this.#dueWakes(now, size);
     const due = this.#dueJobs(now, size);
     const jobs = await this.#m.definitions.load(due.map((entry) => entry.jobId));
-    const planned = this.#planner.plan(due, jobs, now);
+    const planned = this.#planner.plan(due, jobs, now, size);
+    for (const entry of planned.rest) this.#jobs.push(entry);
     const intents = [...wakes.map(intentOf), ...planned.intents];
     const batch = this.#m.launcher.prepare(intents);
     batch.statements.push(...planned.statements);
     if (batch.statements.length === 0) return true;
     if ((await this.#m.launcher.commit(batch)) === 'full') {
-      this.#putBack(due, wakes);
+      this.#putBack(due.slice(0, due.length - planned.rest.length), wakes);
       return false;
     }
     for (const entry of planned.next) this.put(entry.jobId, entry.nextAt, entry.cursorAt);
@@ -265,7 +277,8 @@ export class Scheduler {
 
   #dueJobs(now: number, size: number): Entry[] {
     const due: Entry[] = [];
-    while (due.length < size) {
+    const most = Math.min(size, this.#room);
+    while (due.length < most) {
       const entry = this.#jobs.peek();
       if (entry === undefined || entry.nextAt > now) break;
       this.#jobs.pop();

@@ -28,6 +28,7 @@ export const RETENTION = {
 export const LEADER_OPTIONS: Omit<LeaderOptions, 'epoch'> = {
   node: 'node1',
   maxRuns: 500,
+  maxWaiting: 20_000,
   catchUpRate: 50,
   definitions: {
     zone: 'UTC',

@@ -173,6 +173,7 @@ class World {
     this.#leaderOptions = {
       ...LEADER_OPTIONS,
       maxRuns: dice.pick([500, 500, 60]),
+      maxWaiting: dice.pick([20_000, 20_000, 40]),
       catchUpRate: dice.pick([50, 5]),
       definitions: { ...LEADER_OPTIONS.definitions, zone },
       retention: dice.chance(0.3) ? SHORT_RETENTION : RETENTION,

@@ -16,7 +16,7 @@ export interface PeerEvents {
 }
 
 /** Between two messages of the same kind: what is told one by one in a storm costs more than the starts themselves. */
-const GATHER_MS = 4;
+const GATHER_MS = 16;
 
 export class Peer {
   readonly #clock: Clock;

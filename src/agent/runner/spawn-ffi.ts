@@ -7,6 +7,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../lib/clock.ts';
+import { START_TOLERANCE_TICKS } from '../identity.ts';
 import { TICKS_PER_SECOND } from '../process-table.ts';
 import type { Libc } from './libc.ts';
 import { ArgumentWriter } from './spawn-arguments.ts';
@@ -231,8 +232,9 @@ export class FfiSpawner implements Spawner {
     const earliest = Math.floor(nanoseconds(view, slot + SLOT.earliest) / NS_PER_TICK);
     const latest = Math.floor(nanoseconds(view, slot + SLOT.latest) / NS_PER_TICK);
     const startedAtUs = Math.floor(nanoseconds(view, slot + SLOT.startedAt) / 1000);
-    // Between two equal ticks there is only one start time it can have; else /proc must be asked.
-    return { kind: 'spawned', pid, startedAtUs, startTicks: earliest === latest ? earliest : null };
+    // After a pause in the middle of it only /proc tells.
+    const isKnown = latest - earliest <= START_TOLERANCE_TICKS;
+    return { kind: 'spawned', pid, startedAtUs, startTicks: isKnown ? earliest : null };
   }
 
   #onTimer(): void {

@@ -26,7 +26,7 @@ export type SpawnResult =
       readonly pid: number;
       /** Epoch µs just before it was started. */
       readonly startedAtUs: number;
-      /** Clock ticks since boot, as /proc tells it; null: ask there. */
+      /** Clock ticks since boot, as in ProcessIdentity; null: ask /proc. */
       readonly startTicks: number | null;
     }
   | { readonly kind: 'failed'; /** "ENOENT" */ readonly code: string };

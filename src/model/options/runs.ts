@@ -15,6 +15,17 @@ export const RUNS_OPTIONS = {
     description:
       'Runs at once on this node; the others wait in due order. One job takes at most half of the places while others wait.',
   }),
+  maxWaiting: int({
+    name: 'max-waiting',
+    group: 'Runs',
+    since,
+    default: 20_000,
+    min: 1,
+    max: 10_000_000,
+    example: '50000',
+    description:
+      'Runs that wait for a place, about 1.5 KB of memory each. While there are so many, schedules wait too; what falls behind by more than its grace obeys its misfire policy.',
+  }),
   startDeadlineMs: duration({
     name: 'start-deadline',
     group: 'Runs',
