@@ -41,6 +41,10 @@ export class SteppedClock implements Clock {
     return { cancel: () => (waiting.cancelled = true) };
   }
 
+  setExactTimer(ms: number, run: () => void): Timer {
+    return this.setTimer(ms, run);
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return systemClock.sleep(ms, signal);
   }

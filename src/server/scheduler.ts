@@ -43,6 +43,8 @@ export interface SchedulerModules {
 /** Jobs planned and committed at once: few at first, so that the first starts of a storm begin early, then twice as many each time. */
 const CHUNK = { first: 256, max: 1024 } as const;
 const ROOM_RETRY_MS = 100;
+/** Waking exactly costs up to a millisecond of CPU: at most so often, and not for hundreds of jobs at instants of their own. */
+const EXACT_EVERY_MS = 200;
 const SLEEP_MAX_MS = 1_000;
 const STEP_MS = 500;
 const FULL_RETRY_MS = 500;
@@ -63,6 +65,7 @@ export class Scheduler {
   #again = false;
   #open = false;
   #offsetMs = 0;
+  #exactAt = Number.NEGATIVE_INFINITY;
   #holdUntil = 0;
 
   constructor(options: { readonly maxWaiting: number }, modules: SchedulerModules) {
@@ -195,8 +198,14 @@ export class Scheduler {
       (this.#delayed.peek()?.at ?? Infinity) - now,
       (this.#retries.peek()?.at ?? Infinity) - clock.monotonic(),
     ];
-    const holdMs = this.#holdUntil - clock.monotonic();
-    this.#timer = clock.setTimer(Math.max(0, holdMs, Math.min(...waits)), () => this.#wakeUp());
+    const monotonic = clock.monotonic();
+    const waitMs = Math.max(0, this.#holdUntil - monotonic, Math.min(...waits));
+    const isExact = waitMs < SLEEP_MAX_MS && monotonic + waitMs - this.#exactAt >= EXACT_EVERY_MS;
+    const wakeUp = () => {
+      if (isExact) this.#exactAt = clock.monotonic();
+      this.#wakeUp();
+    };
+    this.#timer = isExact ? clock.setExactTimer(waitMs, wakeUp) : clock.setTimer(waitMs, wakeUp);
   }
 
   #wakeUp(): void {

@@ -141,20 +141,22 @@ export function clockOf(time: VirtualTime, gate: Gate): Clock {
       );
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  const setTimer = (ms: number, run: () => void) => {
+    let live = true;
+    const timer = time.at(ms, () => gate.defer(() => live && run()));
+    return {
+      cancel: () => {
+        live = false;
+        timer.cancel();
+      },
+    };
+  };
   return {
     now: () => time.wall(),
     nowUs: () => time.wallUs(),
     monotonic: () => time.monotonic(),
-    setTimer(ms, run) {
-      let live = true;
-      const timer = time.at(ms, () => gate.defer(() => live && run()));
-      return {
-        cancel: () => {
-          live = false;
-          timer.cancel();
-        },
-      };
-    },
+    setTimer,
+    setExactTimer: setTimer,
     sleep,
     yield: () => new Promise((resolve) => time.turn(() => gate.defer(resolve))),
   };
