@@ -38,16 +38,20 @@ export class LostRules {
     if (jobs.get(run.job)?.executor === 'http') {
       if (this.#runnerDied(0, intentAt, firstOutside(this.#runnerStopped, endAt) + MARK_MS))
         reasons.add('request_in_flight');
-    } else if ((startAt !== null || this.#cutBefore(endAt, intentAt)) && this.#bothDied(owner, intentAt, endAt)) {
+    } else if ((startAt !== null || this.#cutAtStart(execution)) && this.#bothDied(owner, intentAt, endAt)) {
       reasons.add('supervisor_gone');
     }
     return reasons;
   }
 
   /** A power cut took the process between its start mark and its own first line: it left no evidence of having run. */
-  #cutBefore(endAt: number, intentAt: number): boolean {
-    const { faults } = this.#facts.observed.log;
-    return faults.some((fault) => fault.kind === 'power-cut' && fault.at >= intentAt && fault.at <= endAt + MARK_MS);
+  #cutAtStart({ startedAt }: HistoryExecution): boolean {
+    if (startedAt === null) return false;
+    const offsets = this.#facts.clock.offsets(0, Number.POSITIVE_INFINITY);
+    return this.#facts.observed.log.faults.some(
+      ({ kind, at }) =>
+        kind === 'power-cut' && offsets.some((offset) => Math.abs(at - (startedAt - offset)) <= MARK_MS),
+    );
   }
 
   /** The runner that started it keeps its exit, the node inherits it from a dead runner: both must have died before the exit was seen. */

@@ -38,6 +38,12 @@ const loses = (world: Forged, n: number, reason: string) => {
   return parts;
 };
 
+const powerCut = (world: Forged, at: number) => {
+  world.log.faults = [{ kind: 'power-cut', at, detail: '' }];
+  world.log.runnerDeaths = [{ pid: 99, at }];
+  world.log.nodeDeaths = [at];
+};
+
 /** Rows n and n + 1 become one range row. */
 const dropTwo = (world: Forged, n: number, reason: string) => {
   const { run } = pick(world, n);
@@ -188,6 +194,11 @@ const PLANTS: readonly Plant[] = [
     world.log.runnerDeaths = [{ pid: 99, at: T0 + 8_000 }];
     world.log.nodeDeaths = [T0 + 8_000];
   } },
+  { what: 'a loss without a sign of its run, long before the power cut', kind: 'lost', plant: (world) => {
+    const { execution } = loses(world, 3, 'supervisor_gone');
+    world.evidence.delete(execution.id);
+    powerCut(world, T0 + 8_000);
+  } },
   { what: 'an unknown start though another runner died', kind: 'lost', plant: (world) => {
     loses(world, 3, 'start_unknown');
     world.log.runnerDeaths = [{ pid: 99, at: T0 - 60_000 }, { pid: 98, at: T0 + 4_100 }];
@@ -242,6 +253,14 @@ describe('the checker', () => {
     expect(found).toEqual([]);
     expect(counts.lost).toBe(1);
     expect(counts.lostPossible).toBeGreaterThanOrEqual(1);
+  });
+
+  test('allows a loss without a sign of its run when a power cut took it as it began', () => {
+    const world = forge();
+    const { execution } = loses(world, 3, 'supervisor_gone');
+    world.evidence.delete(execution.id);
+    powerCut(world, (execution.startedAt ?? 0) + 20);
+    expect(findings(world)).toEqual([]);
   });
 
   test('allows a drop that a step of the clock explains', () => {
