@@ -57,6 +57,20 @@ export function decideMisfires(
   };
 }
 
+/**
+ * Decides about one occurrence that waited for its jitter and is later than grace by now; null: it runs. `laterDue` says whether a later
+ * instant of its job has come. It alone is never more than `max`.
+ */
+export function decideDelayed(
+  policy: MisfirePolicy,
+  late: { dueAt: number; now: number; laterDue: boolean },
+): DroppedRange['reason'] | null {
+  if (late.now - late.dueAt <= policy.graceMs) return null;
+  if (policy.policy === 'skip') return 'policy';
+  if (policy.policy === 'last' && late.laterDue) return 'superseded';
+  return late.now - late.dueAt > policy.windowMs ? 'window' : null;
+}
+
 /** The newest `max` instants of (from, to], oldest first; walks back from the end so that its cost does not grow with the gap. */
 function newestOf(instants: Instants, from: number, to: number, max: number): number[] {
   const found: number[] = [];

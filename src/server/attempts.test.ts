@@ -50,6 +50,26 @@ describe('attempts', () => {
     ]);
   });
 
+  test.each([false, true])('disabling a job ends its retries (the leader dies meanwhile: %s)', async (dies) => {
+    const house = await openHouse({ script: () => ({ outcome: 'failed', durationMs: 10_000 }) });
+    await house.put({ name: 'j', schedule: '@manually', retries: 3, retry: { delay: '1s', jitter: 0 } });
+    await house.do(house.leader.jobs.run('j', { force: false }));
+    await house.run(5);
+    await house.do(house.leader.jobs.toggle('j'));
+    if (dies) await house.restart();
+    await house.run(60);
+    expect((await house.seen('j')).map((run) => [run.state, run.executions.length])).toEqual([['failed: exit', 1]]);
+    // By hand a disabled job runs as any other.
+    await house.do(house.leader.jobs.run('j', { force: false }));
+    await house.run(5);
+    if (dies) await house.restart();
+    await house.run(60);
+    expect((await house.seen('j')).map((run) => [run.state, run.executions.length]).at(-1)).toEqual([
+      'failed: exit',
+      4,
+    ]);
+  });
+
   test('retries survive the death of the leader', async () => {
     const house = await openHouse({ script: ({ attempt }) => ({ outcome: attempt === 1 ? 'failed' : 'succeeded' }) });
     await house.put({ name: 'j', schedule: '@manually', retries: 1, retry: { delay: '20s', jitter: 0 } });

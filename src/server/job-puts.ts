@@ -114,7 +114,11 @@ export class JobPuts {
     scheduler.put(row.id, row.next_at, row.cursor_at);
     if (before === undefined) this.#m.created();
     if (plan.write.disabled) {
-      for (const run of live.ofJob(row.id)) if (run.phase !== 'active' || !run.sent) live.remove(run);
+      for (const run of live.ofJob(row.id)) {
+        if (run.phase !== 'active' || !run.sent) live.remove(run);
+        // What runs goes on, and no further attempt follows it; runs by hand of a job disabled before are not meant.
+        else if (!run.job.definition.disabled) run.stopping ??= 'job_disabled';
+      }
     }
     this.#m.emit({ kind: 'job_changed', job: row.name, change: before === undefined ? 'created' : 'updated' });
   }

@@ -192,6 +192,23 @@ describe('places and deadlines', () => {
     expect(await house.lines('retried')).toEqual(['schedule 00:00:45 succeeded']);
   });
 
+  test.each([
+    ['skip', 'missed: policy'],
+    ['last', 'succeeded'],
+    ['all', 'succeeded'],
+  ])('jitter: what is found too late asks its misfire policy (%s)', async (policy, state) => {
+    const house = await openHouse();
+    await house.put({ name: 'j', schedule: '0 0 * * * *', jitter: '20m', misfire: { policy, grace: '1m' } });
+    await house.run(3_601);
+    expect((await house.lines('j'))[0]).toBe('schedule 01:00:00 delayed');
+    house.node.crash();
+    await house.run(1_800);
+    await house.restart();
+    await house.run(20);
+    expect(await house.lines('j')).toEqual([`schedule 01:00:00 ${state}`]);
+    expect((await house.seen('j'))[0]?.executions.length).toBe(state === 'succeeded' ? 1 : 0);
+  });
+
   test('jitter: written at its instant, started later, and the wait is durable', async () => {
     const house = await openHouse();
     await house.put({ name: 'j', schedule: '0 */5 * * * *', jitter: '4m' });

@@ -1,6 +1,6 @@
 /** A batch of launches in the making, and how its results are read: which statement tells what became of which intent. */
 import type { CompiledJob } from '../core/compiled-job.ts';
-import { OUTCOMES, PHASES, REASONS, type Trigger, wordOf } from '../model/occurrence.ts';
+import { OUTCOMES, PHASES, type Reason, REASONS, type Trigger, wordOf } from '../model/occurrence.ts';
 import type { Statement, StatementResult } from '../store/database.ts';
 import { type Decision, type NewOccurrence, plainLaunches } from '../store/occurrences.ts';
 import type { LiveRun } from './live.ts';
@@ -18,6 +18,8 @@ export type Intent =
       readonly forced: boolean;
     }
   | { readonly kind: 'wake'; readonly run: LiveRun }
+  /** It waited for its jitter and is too late by now. */
+  | { readonly kind: 'miss'; readonly run: LiveRun; readonly reason: Reason }
   | { readonly kind: 'retry'; readonly run: LiveRun; readonly relaunch: boolean }
   | { readonly kind: 'promote'; readonly run: LiveRun; readonly beside: boolean };
 

@@ -18,6 +18,7 @@ import {
   retryStatements,
   wakeStatements,
 } from '../store/occurrences.ts';
+import { endOccurrence } from '../store/results.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Identities } from './identity.ts';
 import {
@@ -166,6 +167,11 @@ export class Launcher {
       batch.places.push({ ...common, key: run.key, index: start + decisionIndex });
       return;
     }
+    if (intent.kind === 'miss') {
+      batch.statements.push(endOccurrence(run.group, 'missed', intent.reason, now));
+      batch.places.push({ ...common, key: run.key, index: start });
+      return;
+    }
     const key = intent.kind === 'retry' ? this.#identities.next() : run.group;
     const relaunch = intent.kind === 'retry' && intent.relaunch;
     batch.statements.push(
@@ -183,6 +189,10 @@ export class Launcher {
         return this.#applyNew(intent, place.group, decision, ready);
       case 'wake':
         return this.#applyWake(intent.run, decision, ready);
+      case 'miss':
+        if (decision === null) return;
+        this.#live.remove(intent.run);
+        return this.#dropped(intent.run.job, place.group, { phase: 'final', outcome: 'missed', reason: intent.reason });
       case 'retry':
         if (decision?.phase !== 'active') return;
         this.#live.rekey(intent.run, place.key);

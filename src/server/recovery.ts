@@ -2,6 +2,7 @@
  * What a new leader does before it decides anything: it rebuilds the index of unfinished occurrences from the store, asks the agent what
  * it knows of each, and lets the table of SEMANTICS §1.5 follow from the two.
  */
+import type { CompiledJob } from '../core/compiled-job.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { AgentSession, ExecutionEnded, KnownExecution } from '../model/agent.ts';
 import type { Emit } from '../model/events.ts';
@@ -92,13 +93,12 @@ export async function recover(modules: RecoveryModules, options: { restored: boo
   if (orphaned.length > 0) await modules.results.endWaiting(orphaned, 'lost', 'restored');
   resumeWaiting([...live.all()], lostLast, modules);
   modules.results.ended(ended);
-  // No launch after the acknowledgement of a delete, which may have come before the crash.
-  const [deleted, wanted] = [
-    unsent.filter((run) => run.stopping !== null),
-    unsent.filter((run) => run.stopping === null),
-  ];
-  if (deleted.length > 0) await modules.results.endWaiting(deleted, 'cancelled', 'job_deleted');
-  dispatcher.enqueue(wanted);
+  // No launch after the acknowledgement of a delete or disable, which may have come before the crash.
+  for (const reason of ['job_deleted', 'job_disabled'] as const) {
+    const unwanted = unsent.filter((run) => run.stopping === reason);
+    if (unwanted.length > 0) await modules.results.endWaiting(unwanted, 'cancelled', reason);
+  }
+  dispatcher.enqueue(unsent.filter((run) => run.stopping === null));
   giveWay([...live.all()], modules);
   await promoteAll([...live.all()], modules);
   emit({ kind: 'recovered', unfinished: runs.length, running, restarted: unsent.length });
@@ -141,13 +141,18 @@ async function loadRuns({
       sent: false,
       startedAtUs: null,
       pid: null,
-      // A deleted job's runs are followed to their end, and no attempt follows it.
-      stopping: current.has(row.job_id) ? null : 'job_deleted',
+      stopping: whyNoMore(job, current.get(row.job_id)),
       wakeAt: row.wake_at,
       ending: false,
     });
   }
   return { runs, lostLast };
+}
+
+/** Runs of a job deleted or disabled meanwhile are followed to their end, and no attempt follows it. */
+function whyNoMore(job: CompiledJob, current: CompiledJob | undefined): LiveRun['stopping'] {
+  if (current === undefined) return 'job_deleted';
+  return current.definition.disabled && !job.definition.disabled ? 'job_disabled' : null;
 }
 
 function adoptStart(run: LiveRun, entry: Extract<KnownExecution, { state: 'started' }>): void {

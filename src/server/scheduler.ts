@@ -6,6 +6,7 @@
  * falls behind by more than the job's grace obeys its misfire policy.
  */
 import type { Clock, Timer } from '../lib/clock.ts';
+import { decideDelayed } from '../core/misfire.ts';
 import { Heap } from '../lib/heap.ts';
 import type { Mutex } from '../lib/mutex.ts';
 import type { Emit } from '../model/events.ts';
@@ -272,7 +273,7 @@ export class Scheduler {
     const jobs = await this.#m.definitions.load(due.map((entry) => entry.jobId));
     const planned = this.#planner.plan(due, jobs, now, size);
     for (const entry of planned.rest) this.#jobs.push(entry);
-    const intents = [...wakes.map(intentOf), ...planned.intents];
+    const intents = [...wakes.map((wake) => this.#intentOf(wake, now)), ...planned.intents];
     const batch = this.#m.launcher.prepare(intents);
     batch.statements.push(...planned.statements);
     if (batch.statements.length === 0) return true;
@@ -304,16 +305,20 @@ export class Scheduler {
     return due;
   }
 
+  /** A delayed occurrence found late (a restart, a suspended machine) asks its job's misfire policy as any other late one. */
+  #intentOf({ run, kind }: Wake, now: number): Intent {
+    if (kind !== 'wake') return { kind: 'retry', run, relaunch: kind === 'relaunch' };
+    const laterDue = (this.#entries.get(run.job.id)?.nextAt ?? Infinity) <= now;
+    const reason = decideDelayed(run.job.misfire, { dueAt: run.dueAt, now, laterDue });
+    if (reason !== null) return { kind: 'miss', run, reason };
+    run.catchUp = now - run.dueAt > run.job.misfire.graceMs;
+    return { kind: 'wake', run };
+  }
+
   #putBack(due: readonly Entry[], wakes: readonly Wake[]): void {
     for (const entry of due) this.#jobs.push(entry);
     for (const wake of wakes) (wake.kind === 'wake' ? this.#delayed : this.#retries).push(wake);
   }
-}
-
-function intentOf(wake: Wake): Intent {
-  return wake.kind === 'wake'
-    ? { kind: 'wake', run: wake.run }
-    : { kind: 'retry', run: wake.run, relaunch: wake.kind === 'relaunch' };
 }
 
 function take(
