@@ -109,12 +109,11 @@ function checkAttempts({ clock, observed }: Facts, job: ChaosJob, run: HistoryRu
   if (losses > RELAUNCH_MAX) report.add('doubled', job.name, `${words}: ${losses} relaunches of ${RELAUNCH_MAX}`);
   const last = run.executions.at(-1);
   if (run.phase !== 'final') return;
+  // Every job is disabled at the end: what waits is cancelled then, and what runs gets no further attempt.
+  const isDisabled = (run.finishedAt ?? 0) >= observed.disabledAt + clock.offsetAt(observed.disabledAt) - NOTICE_MS;
   if (run.outcome === 'cancelled') {
     const allowed =
-      run.reason === 'replaced'
-        ? job.concurrency === 'replace'
-        : run.reason === 'job_disabled' &&
-          (run.finishedAt ?? 0) >= observed.disabledAt + clock.offsetAt(observed.disabledAt) - NOTICE_MS;
+      run.reason === 'replaced' ? job.concurrency === 'replace' : run.reason === 'job_disabled' && isDisabled;
     if (!allowed) report.add('wrong', job.name, `${words} is cancelled: ${run.reason}, which nobody asked for`);
     return;
   }
@@ -138,9 +137,9 @@ function checkAttempts({ clock, observed }: Facts, job: ChaosJob, run: HistoryRu
       `${words} is ${run.outcome}: ${run.reason}, its last attempt ${last?.outcome}: ${last?.reason}`,
     );
   }
-  if (last?.outcome === 'failed' && failures < job.retries)
+  if (last?.outcome === 'failed' && failures < job.retries && !isDisabled)
     report.add('wrong', job.name, `${words} failed for good after ${failures} retries of ${job.retries}`);
-  if (last?.outcome === 'lost' && job.atLeastOnce && losses < RELAUNCH_MAX)
+  if (last?.outcome === 'lost' && job.atLeastOnce && losses < RELAUNCH_MAX && !isDisabled)
     report.add('wrong', job.name, `${words} is lost after ${losses} relaunches, under at-least-once`);
 }
 

@@ -1,6 +1,7 @@
 /** Does things to the tree, by seed: every kind in turn in a shuffled order, a few seconds apart, stops and full disks lasting while others happen. */
 import type { Random } from '../../src/lib/random.ts';
 import type { Disk } from './disk.ts';
+import { parentOf } from './processes.ts';
 import type { Tree } from './tree.ts';
 import { FAULT_KINDS, type FaultKind } from './types.ts';
 
@@ -196,7 +197,10 @@ export class Faults {
   }
 
   #killJob(): boolean {
-    const jobs = this.#tree.jobs();
+    const found = this.#tree.jobs();
+    const parents = new Set(found.map(({ pid }) => parentOf(pid)));
+    // Not the shell around one: the run would be over with it, as it should, while what it started goes on and writes.
+    const jobs = found.filter(({ pid }) => !parents.has(pid));
     const one = jobs[Math.floor(this.#random.float() * jobs.length)];
     if (one === undefined) return false;
     this.#tree.note('kill-job', `pid ${one.pid}`);
