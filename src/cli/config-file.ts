@@ -33,7 +33,7 @@ export async function readConfigFile(path: string | undefined): Promise<ConfigFi
     if (statSync(path).size > FILE_BYTES_MAX)
       return failed(`${path}: larger than 1 MiB`, 'Name the right file with --config.');
     const text = readFileSync(path, 'utf8');
-    return { kind: 'read', path, data: extension === '.json' ? parseJson(text) : (await import('yaml')).parse(text) };
+    return { kind: 'read', path, data: extension === '.json' ? parseJson(text) : await parseYaml(text) };
   } catch (error) {
     return failed(`${path}: ${causeOf(error)}`, 'Correct the file, or name another with --config.');
   }
@@ -42,6 +42,17 @@ export async function readConfigFile(path: string | undefined): Promise<ConfigFi
 /** An empty file is an empty mapping, as in YAML. */
 function parseJson(text: string): unknown {
   return text.trim() === '' ? null : JSON.parse(text);
+}
+
+/** The first error only: a drawing of each of thousands, as the library makes by itself, takes seconds. */
+async function parseYaml(text: string): Promise<unknown> {
+  const { LineCounter, parseDocument } = await import('yaml');
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const [error] = document.errors;
+  if (error === undefined) return document.toJS();
+  const { line, col } = lineCounter.linePos(error.pos[0]);
+  throw new Error(`${error.message} at line ${line}, column ${col}`);
 }
 
 function failed(message: string, remedy: string): ConfigFile {

@@ -131,8 +131,11 @@ export class RunLog {
     const tail = this.#total === 0 ? '' : decodeTail(this.#readTail());
     for (const stream of STREAMS) {
       this.#spare?.files.learn(this.#spare.jobId, stream, this.#seen[stream] > 0);
-      if ((this.#spare?.[stream] ?? null) !== null) this.#discard(stream);
-      else if (this.#seen[stream] === 0) unlinkIfThere(logFile(this.#base, stream));
+      if ((this.#spare?.[stream] ?? null) !== null) {
+        // Still no room for its name: counted, and not in the log.
+        this.#released.all += this.#seen[stream] - this.#released[stream];
+        this.#discard(stream);
+      } else if (this.#seen[stream] === 0) unlinkIfThere(logFile(this.#base, stream));
     }
     return { outputBytes: this.#total, logBytes: this.#total - this.#released.all, tail };
   }
@@ -192,8 +195,10 @@ export class RunLog {
     const grown: { stream: LogStream; size: number; mtimeMs: number }[] = [];
     for (const stream of STREAMS) {
       const stat = this.#stat(stream);
-      if (stat === undefined || stat.size <= this.#seen[stream]) continue;
+      if (stat === undefined || stat.size === 0) continue;
+      // Also one that found no room for its name at an earlier look.
       this.#keep(stream);
+      if (stat.size <= this.#seen[stream]) continue;
       grown.push({ stream, size: stat.size, mtimeMs: stat.mtimeMs });
     }
     if (grown.length === 0) return false;
