@@ -6,6 +6,7 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  writeFileSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -18,10 +19,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Libc, openLibc } from '../../src/agent/runner/libc.ts';
+import { logHourDirectory } from '../../src/agent/paths.ts';
+import { readLog } from '../../src/agent/logs.ts';
+import { RunLog } from '../../src/agent/runner/run-log.ts';
 import { type SpareFile, SpareFiles, spareDirectory } from '../../src/agent/runner/spare-files.ts';
 
 /** What the source promises to stay below. */
 const IDLE_MAX = 160;
+/** An execution's, epoch µs. */
+const KEY = 1_800_000_000_000_000;
 const FILES_MAX = 1024;
 const WRITERS_MAX = 100_000;
 
@@ -233,4 +239,28 @@ test('closing leaves an empty directory and no descriptor', () => {
   files.close();
   expect(readdirSync(spare)).toEqual([]);
   expect(openDescriptors()).toEqual([]);
+});
+
+test('output that finds no room for its name gets it at a later look, though nothing more is written; else it is no log', () => {
+  const dataDir = join(scratch, 'data');
+  const hour = logHourDirectory(dataDir, KEY);
+  const limits = { dataDir, outputBytesMax: () => 1e6, tailBytes: 100, punch: () => undefined };
+  const run = (): RunLog => {
+    const log = new RunLog(limits, KEY);
+    const [stdout, stderr] = take();
+    log.use({ files, jobId: 1, stdout, stderr });
+    appendFileSync(log.outPath, 'said');
+    // A file where the directory should be: renaming into it fails as it does on a full disk.
+    rmSync(hour, { recursive: true, force: true });
+    writeFileSync(hour, '');
+    expect(log.poll(KEY)).toBe(true);
+    expect(log.outPath).toContain('/spare/');
+    return log;
+  };
+  const lucky = run();
+  rmSync(hour);
+  expect(lucky.finish(KEY + 1e6)).toEqual({ outputBytes: 4, logBytes: 4, tail: 'said' });
+  expect(readLog(dataDir, { key: KEY, from: 0, limit: 100 }).bytes.toString()).toBe('said');
+  files.learn(1, 'stdout', false);
+  expect(run().finish(KEY + 1e6)).toEqual({ outputBytes: 4, logBytes: 0, tail: 'said' });
 });
