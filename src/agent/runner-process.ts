@@ -22,7 +22,10 @@ import type { RunnerOptions } from './protocol.ts';
 import { signal } from './runner/tree.ts';
 
 const MAIN = fileURLToPath(new URL('./runner/main.ts', import.meta.url));
-/** A runner handles small messages at a steady rate: a small young generation keeps it small without costing time. */
+/**
+ * A storm's garbage fits into a young generation of this size, which does not grow further, and is collected by the thread that made it:
+ * helpers would only take the cores from the jobs.
+ */
 const NODE_FLAGS = [
   '--disable-warning=ExperimentalWarning',
   '--min-semi-space-size=8',

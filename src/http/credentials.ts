@@ -157,6 +157,7 @@ class FileCredentials implements Credentials {
   async #inTurn(work: () => Promise<Verdict>): Promise<Verdict> {
     this.#waiting++;
     const turn = this.#last.then(work).finally(() => this.#waiting--);
+    // Who asked is told by `turn`; the next in line only waits.
     this.#last = turn.catch(() => undefined);
     return turn;
   }

@@ -55,6 +55,7 @@ export class Scope {
   async #close(deadlineMs: number): Promise<void> {
     this.#abort.abort(new Error('scope closed'));
     const waited = new AbortController();
+    // Its only failure is being called off below.
     const deadline = this.#clock.sleep(deadlineMs, waited.signal).catch(() => undefined);
     await Promise.race([Promise.all(this.#running), deadline]);
     waited.abort();

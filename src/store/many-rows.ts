@@ -11,17 +11,16 @@ export function valuesTable(rows: number, columns: number): string {
 }
 
 /**
- * A statement over any number of rows. `sql` writes its text around the table of values; parameters before that table's come in `before`,
- * those after it in `after`.
+ * A statement over any number of rows. `sql` writes its text around the table of values; parameters behind that table's come in `after`.
  */
 export function overRows(columns: number, sql: (table: string) => string) {
   const texts = SIZES.map((size) => ({ size, sql: sql(valuesTable(size, columns)) }));
-  return (rows: readonly (readonly SqlValue[])[], before: SqlValue[] = [], after: SqlValue[] = []): Statement[] => {
+  return (rows: readonly (readonly SqlValue[])[], after: readonly SqlValue[] = []): Statement[] => {
     const statements: Statement[] = [];
     let at = 0;
     for (const text of texts) {
       for (; rows.length - at >= text.size; at += text.size) {
-        const params = [...before];
+        const params: SqlValue[] = [];
         for (let i = at; i < at + text.size; i += 1) params.push(...(rows[i] as readonly SqlValue[]));
         params.push(...after);
         statements.push({ sql: text.sql, params });

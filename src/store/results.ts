@@ -46,8 +46,8 @@ export function succeeded(ended: Pick<ExecutionEnded, 'outcome'>): boolean {
 }
 
 /**
- * The plain end, which is nearly all of them: success at once, final, nothing to explain. Their rows share statements. As with the daily
- * totals one execution of the batch stands for all: what belongs to them is written by this batch or was, by its first try.
+ * The plain end, which is nearly all of them: success at once, final, nothing to explain. Their rows share statements. Occurrences and
+ * executions tell by themselves whether they are open; for the counters, as for the daily totals, one execution of the batch stands for all.
  */
 const COUNT_SUCCESSES = overRows(
   3,
@@ -58,7 +58,7 @@ const COUNT_SUCCESSES = overRows(
 const PLAIN_OCCURRENCES = overRows(
   2,
   (table) =>
-    `UPDATE occurrences SET phase = 0, outcome = 1, reason = 0, wake_at = NULL, finished_at = v.column2 FROM ${table} WHERE group_id = v.column1 AND phase = 3 AND ${OPEN}`,
+    `UPDATE occurrences SET phase = 0, outcome = 1, reason = 0, wake_at = NULL, finished_at = v.column2 FROM ${table} WHERE group_id = v.column1 AND phase = 3`,
 );
 const PLAIN_EXECUTIONS = overRows(
   6,
@@ -94,14 +94,9 @@ function finishPlain(plain: readonly Finish[]): Statement[] {
       count[2] = Math.max(count[2], finishedAt);
     }
   }
-  const stands = [first.ended.key];
   return [
-    ...COUNT_SUCCESSES([...counts.values()], [], stands),
-    ...PLAIN_OCCURRENCES(
-      plain.map(({ group, now }) => [group, now]),
-      [],
-      stands,
-    ),
+    ...COUNT_SUCCESSES([...counts.values()], [first.ended.key]),
+    ...PLAIN_OCCURRENCES(plain.map(({ group, now }) => [group, now])),
     ...plain
       .filter(({ output }) => output !== '')
       .map(({ ended, output }) => ({ sql: OUTPUT, params: [ended.key, output] })),

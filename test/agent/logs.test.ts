@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { logBase } from '../../src/agent/paths.ts';
 import { logSize, openLog, readLog, removeLog, storedLogs, tailOf } from '../../src/agent/logs.ts';
@@ -19,6 +19,11 @@ async function outcome(host: Host, config: Record<string, string>, more = {}) {
   const run = world.run(config, more);
   host.tell({ start: [run] });
   return { key: run.key, ended: await host.ended(run.key) };
+}
+
+/** The runner has looked at so much of the stream. */
+function seenInIndex(key: number, chunk: string): boolean {
+  return readFileSync(`${logBase(world.dataDir, key)}.idx`, 'latin1').includes(`${chunk} `);
 }
 
 describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
@@ -82,10 +87,18 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
     const limit = 1024 * 1024;
     const host = start({ outputBytesMax: limit });
     const line = 'head -c 1000000 /dev/zero | tr "\\\\0" "x"';
-    const { key, ended } = await outcome(host, {
-      command: `i=0; while [ $i -lt 8 ]; do ${line}; sleep 0.15; i=$((i+1)); done; echo; echo end >&2; sleep 0.15; printf last`,
+    const go = world.path('go');
+    await host.known();
+    const run = world.run({
+      command: `i=0; while [ $i -lt 8 ]; do ${line}; sleep 0.15; i=$((i+1)); done; echo; echo end >&2; until [ -e ${go} ]; do sleep 0.05; done; printf last`,
       shell: 'true',
     });
+    const { key } = run;
+    host.tell({ start: [run] });
+    // Once both streams were looked at, what follows is in order.
+    await until(() => existsSync(`${logBase(world.dataDir, key)}.idx`) && seenInIndex(key, 'e 0 4'));
+    writeFileSync(go, '');
+    const ended = await host.ended(key);
     const total = 8_000_000 + 1 + 4 + 4;
     expect(ended.outputBytes).toBe(total);
     expect(ended.logBytes).toBeLessThanOrEqual(limit * 1.2);
@@ -173,8 +186,8 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
     );
   });
 
-  // child_process passes on what the node itself inherited without close-on-exec; only posix_spawn's closefrom is sure.
-  test.runIf(spawn === 'ffi')('a job has its own session and no descriptor of ours', async () => {
+  test('a job has its own session and no descriptor of ours', async ({ skip }) => {
+    if (spawn !== 'ffi') skip('child_process passes on what the node inherited; only closefrom is sure');
     const host = start();
     const { ended } = await outcome(host, { command: 'ls /proc/self/fd; ps -o sid= -p $$; echo $$', shell: 'true' });
     const words = ended.tail.split(/\s+/).filter(Boolean);
@@ -183,7 +196,8 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
     expect(words[4]).toBe(words[5]);
   });
 
-  test.runIf(process.getuid?.() === 0)('su runs as the user, without our groups', async () => {
+  test('su runs as the user, without our groups', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skip('not root: su cannot change the user');
     const host = start();
     const { ended } = await outcome(host, {
       command: 'id -un; id -gn; id -G; echo $HOME $USER',

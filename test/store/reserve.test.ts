@@ -75,7 +75,7 @@ async function commitUntilFull(database: SqliteDatabase, first: number, batchesM
 describe.each(['tmpfs', 'ext4'] as const)('on a full %s', (kind) => {
   it('results still fit for a long while, nothing committed is lost, and work resumes by itself', async ({ skip }) => {
     const directory = mountSmall(kind);
-    if (directory === undefined) return skip();
+    if (directory === undefined) return skip(`cannot mount a ${kind} here: needs root, mount and mkfs`);
     const path = join(directory, 'belfry.db');
     const database = openStore(path);
     await migrate(database);
@@ -111,7 +111,7 @@ describe.each(['tmpfs', 'ext4'] as const)('on a full %s', (kind) => {
     skip,
   }) => {
     const directory = mountSmall(kind);
-    if (directory === undefined) return skip();
+    if (directory === undefined) return skip(`cannot mount a ${kind} here: needs root, mount and mkfs`);
     const database = openStore(join(directory, 'belfry.db'));
     await migrate(database);
     fillDisk(directory);
@@ -122,7 +122,7 @@ describe.each(['tmpfs', 'ext4'] as const)('on a full %s', (kind) => {
 
   it('a node that starts on a full disk comes up and says so', async ({ skip }) => {
     const directory = mountSmall(kind);
-    if (directory === undefined) return skip();
+    if (directory === undefined) return skip(`cannot mount a ${kind} here: needs root, mount and mkfs`);
     const foreign = fillDisk(directory);
     expect(() => openStore(join(directory, 'belfry.db'))).toThrow(expect.objectContaining({ code: 'disk_full' }));
     rmSync(foreign);
