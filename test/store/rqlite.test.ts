@@ -89,6 +89,9 @@ describe('a rqlited that dies', () => {
       [500, 'leadership lost while committing log'],
       [200, '{"results":[],"error":"not leader"}'],
       [200, '{"resu'],
+      [200, '{"results":[{"columns":["x"],"values":[[{"0":1}]]}]}'],
+      [200, '{"results":[{"columns":["x"],"values":[[["byte"]]]}]}'],
+      [200, '{"results":[{"columns":["x"],"values":[[1, 2]]}]}'],
     ]) {
       answer = failed as [number, string];
       expect(await database.write([s('DELETE FROM t')])).toMatchObject({ kind: 'unknown' });

@@ -141,9 +141,16 @@ function isResult(value: unknown): value is RqliteResult {
   if (!isRecord(value)) return false;
   const { columns = [], values = [], rows_affected = 0, error } = value;
   const named = Array.isArray(columns) && columns.every((column) => typeof column === 'string');
+  const width = (columns as unknown[]).length;
   const rows =
-    Array.isArray(values) && values.every((row) => Array.isArray(row) && row.length === (columns as unknown[]).length);
+    Array.isArray(values) && values.every((row) => Array.isArray(row) && row.length === width && row.every(isValue));
   return named && rows && typeof rows_affected === 'number' && (error === undefined || typeof error === 'string');
+}
+
+/** A blob comes as an array of its bytes. */
+function isValue(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every((byte) => typeof byte === 'number');
+  return value === null || typeof value === 'string' || typeof value === 'number';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
