@@ -100,11 +100,12 @@ function parseTarget(text: string, method: string): Target | string {
   if (url === null) return 'url is not an absolute URL (expected http:// or https://)';
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     return 'url has an unsupported scheme (expected http or https)';
-  const userInfo =
-    url.username === '' && url.password === '' ? '' : `${decoded(url.username)}:${decoded(url.password)}`;
-  url.username = '';
-  url.password = '';
-  url.hash = '';
+  const { username, password } = url;
+  const userInfo = username === '' && password === '' ? '' : `${decoded(username)}:${decoded(password)}`;
+  // Each of these parses the URL again.
+  if (username !== '') url.username = '';
+  if (password !== '') url.password = '';
+  if (url.href.includes('#')) url.hash = '';
   return { url, method, userInfo };
 }
 

@@ -274,7 +274,8 @@ export class Launcher {
         };
       })
       .then(async (result) => {
-        await output.settle();
+        const settling = output.settle();
+        if (settling !== null) await settling;
         this.#m.table.finish(run, verdictOfResult(run, result));
       })
       .catch((error: unknown) => {

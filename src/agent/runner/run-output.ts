@@ -42,12 +42,10 @@ export class BufferedOutput implements RunOutput, OutputSink {
     return this.#writing;
   }
 
-  /** To be awaited before `finish`: everything written is in its file, or stays in memory for good. */
-  async settle(): Promise<void> {
+  /** To be awaited before `finish`: everything written is in its file, or (null) stays in memory for good. */
+  settle(): Promise<void> | null {
     if (this.#file === null && this.#length > 0 && !isUtf8(Buffer.concat(this.#parts))) this.#spill();
-    await this.#writing;
-    const file = await this.#file;
-    await file?.close();
+    return this.#file === null ? null : this.#closeFile();
   }
 
   poll(nowUs: number): boolean {
@@ -68,6 +66,12 @@ export class BufferedOutput implements RunOutput, OutputSink {
     }
     const summary = this.#log.finish(nowUs);
     return { ...summary, outputBytes: summary.outputBytes + this.#dropped };
+  }
+
+  async #closeFile(): Promise<void> {
+    await this.#writing;
+    const file = await this.#file;
+    await file?.close();
   }
 
   #spill(): void {

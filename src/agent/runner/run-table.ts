@@ -11,6 +11,8 @@ import { endOf, knownState, NO_OUTPUT, type Run, type Verdict } from './run.ts';
 
 /** Older control groups tried for removal with each new one. */
 const CGROUP_RETRIES = 2;
+/** Ends written at once: with the largest tails still a megabyte. */
+const ENDS_PER_WRITE = 64;
 
 export class RunTable {
   readonly #clock: Clock;
@@ -20,8 +22,11 @@ export class RunTable {
   readonly #live = new Map<number, Run>();
   readonly #byPid = new Map<number, Run>();
   readonly #acknowledged = new Set<number>();
+  /** Ended in this turn of the loop: no mark on disk yet, and nobody told. */
+  #ended: Run[] = [];
+  #flushing = false;
   /** Ends that found no room in the journal; tried again with every later one. */
-  readonly #unwritten = new Set<Run>();
+  #unwritten: Run[] = [];
   /** Control groups of ended runs with living background children, the one tried longest ago first. */
   readonly #populated = new Set<string>();
   #journal: Journal | null = null;
@@ -55,7 +60,7 @@ export class RunTable {
     return this.#live;
   }
 
-  /** Not yet ended, queued ones included. */
+  /** Without an end on record, queued ones included. */
   get unfinished(): number {
     return this.#unfinished;
   }
@@ -91,24 +96,24 @@ export class RunTable {
     if (run.pid !== null && this.#byPid.get(run.pid) === run) this.#byPid.delete(run.pid);
   }
 
+  /** Its mark is written, and the node told, at the end of this turn of the loop: one write for all that ended in it. */
   finish(run: Run, verdict: Verdict): void {
     if (run.state === 'ended') return;
     const nowUs = this.#clock.nowUs();
     run.ended = endOf(run, verdict, run.output?.finish(nowUs) ?? NO_OUTPUT, nowUs);
     run.state = 'ended';
-    this.#unfinished -= 1;
-    this.#live.delete(run.request.key);
-    this.releasePid(run);
-    this.#writeEnd(run);
-    failpoint('runner.end.written');
-    this.#peer.ended(run.ended);
-    if (run.cgroup !== null) this.#releaseCgroup(run.cgroup);
     run.output = null;
     run.abort = null;
-    if (this.#unfinished === 0) this.#onIdle();
+    this.#live.delete(run.request.key);
+    this.releasePid(run);
+    this.#ended.push(run);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    void this.#clock.yield().then(() => this.#flushEnds());
   }
 
   acknowledge(keys: readonly number[]): void {
+    this.#flushEnds();
     const known = keys.filter((key) => this.#runs.get(key)?.state === 'ended');
     if (known.length === 0) return;
     for (const key of known) {
@@ -132,11 +137,13 @@ export class RunTable {
 
   /** What is known of one key: one state or none. */
   stateOf(key: number): KnownExecution[] {
+    this.#flushEnds();
     const run = this.#runs.get(key);
     return run === undefined ? [] : [knownState(run)];
   }
 
   known(): KnownExecution[] {
+    this.#flushEnds();
     return [...this.#runs.values()].map(knownState);
   }
 
@@ -158,19 +165,46 @@ export class RunTable {
     }
   }
 
-  #writeEnd(run: Run): void {
-    this.#unwritten.add(run);
-    for (const waiting of this.#unwritten) {
-      if (waiting.ended === null) continue;
-      // The tail can be read from the log again; the outcome can not.
-      const written =
-        this.journal.append([{ r: 'end', ended: waiting.ended }]) ||
-        this.journal.append([{ r: 'end', ended: { ...waiting.ended, tail: '' } }]);
-      if (!written) break;
-      this.#unwritten.delete(waiting);
+  #flushEnds(): void {
+    this.#flushing = false;
+    const ended = this.#ended;
+    if (ended.length === 0) return;
+    this.#ended = [];
+    this.#unwritten = this.#writeEnds([...this.#unwritten, ...ended]);
+    for (const run of ended) {
+      failpoint('runner.end.written');
+      if (run.ended !== null) this.#peer.ended(run.ended);
+      if (run.cgroup !== null) this.#releaseCgroup(run.cgroup);
+    }
+    this.#unfinished -= ended.length;
+    if (this.#unfinished === 0) this.#onIdle();
+  }
+
+  /** Those that found no room. */
+  #writeEnds(runs: readonly Run[]): Run[] {
+    let written = 0;
+    while (written < runs.length) {
+      const some = runs.slice(written, written + ENDS_PER_WRITE);
+      const room = this.#appendEnds(some);
+      written += room;
+      if (room < some.length) break;
     }
     if (this.#peer.attached) this.journal.syncSoon();
     else void this.journal.sync();
+    return runs.slice(written);
+  }
+
+  /** How many found room. */
+  #appendEnds(runs: readonly Run[]): number {
+    const ends = runs.flatMap(({ ended }) => ended ?? []);
+    if (this.journal.append(ends.map((ended) => ({ r: 'end', ended })))) return runs.length;
+    for (const [index, ended] of ends.entries()) {
+      // The tail can be read from the log again; the outcome can not.
+      const written =
+        this.journal.append([{ r: 'end', ended }]) || this.journal.append([{ r: 'end', ended: { ...ended, tail: '' } }]);
+      if (!written) return index;
+    }
+    return runs.length;
   }
 }
 
