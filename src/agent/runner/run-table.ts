@@ -201,7 +201,8 @@ export class RunTable {
     for (const [index, ended] of ends.entries()) {
       // The tail can be read from the log again; the outcome can not.
       const written =
-        this.journal.append([{ r: 'end', ended }]) || this.journal.append([{ r: 'end', ended: { ...ended, tail: '' } }]);
+        this.journal.append([{ r: 'end', ended }]) ||
+        this.journal.append([{ r: 'end', ended: { ...ended, tail: '' } }]);
       if (!written) return index;
     }
     return runs.length;
