@@ -24,13 +24,14 @@ import { signal } from './runner/tree.ts';
 const MAIN = fileURLToPath(new URL('./runner/main.ts', import.meta.url));
 /**
  * A storm's garbage fits into a young generation of this size, which does not grow further, and is collected by the thread that made it:
- * helpers would only take the cores from the jobs.
+ * helpers would only take the cores from the jobs. So would the largest compiler: it costs more in the first storms than its code saves.
  */
 const NODE_FLAGS = [
   '--disable-warning=ExperimentalWarning',
   '--min-semi-space-size=8',
   '--max-semi-space-size=8',
   '--single-threaded-gc',
+  '--maglev-as-top-tier',
 ];
 const LOG_TAIL_BYTES = 2000;
 

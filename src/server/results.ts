@@ -53,7 +53,7 @@ const BATCH_MAX = 1000;
  * After a commit the next one waits so long, or until so many results are there: while hundreds of runs end one by one, each in a commit
  * of its own would cost ten times the CPU of its run, and hold up the launches of the same second. A result after a pause does not wait.
  */
-const GATHER = { ms: 5, enough: 64 } as const;
+const GATHER = { ms: 20, enough: 512 } as const;
 /** Between tries while the disk has no room even for results. */
 const FULL_RETRY_MS = 500;
 
