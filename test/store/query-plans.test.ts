@@ -1,4 +1,7 @@
 /** Every statement on a hot path is answered through indexes: its cost does not grow with how many jobs and runs there are. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { ExecutionEnded } from '../../src/model/agent.ts';
@@ -17,10 +20,13 @@ import { assertNoScan, queryPlan } from '../kit/query-plan.ts';
 let database: SqliteDatabase;
 
 beforeAll(async () => {
-  // In memory: plans come from the schema alone.
-  database = openSqlite(':memory:', { clock: systemClock });
+  const directory = mkdtempSync(join(tmpdir(), 'belfry-plans-'));
+  database = openSqlite(join(directory, 'belfry.db'), { clock: systemClock });
   await migrate(database);
-  return () => database.close();
+  return async () => {
+    await database.close();
+    rmSync(directory, { recursive: true });
+  };
 });
 
 /** A walk that is meant: part of the plan's step, and why it is fine. */
