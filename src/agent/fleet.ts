@@ -6,10 +6,11 @@ import { mkdirSync } from 'node:fs';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { KnownExecution } from '../model/agent.ts';
+import { formatDuration } from '../model/duration.ts';
 import { isAlive, type ProcessIdentity } from './identity.ts';
 import { logsDirectory } from './paths.ts';
 import type { RunnerMessage, RunnerOptions } from './protocol.ts';
-import { greetingOf, type LinkTarget, RunnerLink } from './runner-link.ts';
+import { greetingOf, type LinkTarget, PING_INTERVAL_MS, PING_UNANSWERED_MAX, RunnerLink } from './runner-link.ts';
 import { type FoundRunner, findRunners, prepareCompileCache, runnerLogTail, startRunner } from './runner-process.ts';
 import { signal } from './runner/tree.ts';
 import { Reaping, type Subreaper } from './subreaper.ts';
@@ -106,7 +107,13 @@ export class RunnerFleet {
     for (const { runner, identity } of found) {
       if (identity === null) this.#untaken.add(runner);
       else
-        this.#openLink({ runner, draining: true, ended: () => !isAlive(identity), kill: () => killIfAlive(identity) });
+        this.#openLink({
+          runner,
+          pid: identity.pid,
+          draining: true,
+          ended: () => !isAlive(identity),
+          kill: () => killIfAlive(identity),
+        });
     }
     const own = this.#options.spawn === 'child_process' ? CHILD_PROCESS_RUNNERS : 1;
     for (let i = 0; i < own; i += 1) this.#startOwn();
@@ -152,13 +159,15 @@ export class RunnerFleet {
     // The runner outlives this process on purpose; it must not keep it from ending.
     child.unref();
     // Its exit event, not /proc, says it is dead: only then are all its threads gone and its jobs ours.
-    this.#openLink({ runner, draining: false, ended: () => over, kill: () => child.kill('SIGKILL') });
+    const kill = () => child.kill('SIGKILL');
+    this.#openLink({ runner, pid: child.pid ?? 0, draining: false, ended: () => over, kill });
   }
 
   #openLink(target: LinkTarget): void {
     const link = new RunnerLink(this.#dataDir, target, this.#m.clock, {
       message: (from, message) => this.#receive(from, message),
       dead: (from) => this.#onDead(from),
+      silent: (from) => this.#onSilent(from),
       hung: (from) => this.#onHung(from),
     });
     this.#links.add(link);
@@ -188,9 +197,18 @@ export class RunnerFleet {
 
   // Deaths
 
+  #onSilent({ runner, target: { pid } }: RunnerLink): void {
+    const wait = formatDuration(PING_INTERVAL_MS * (PING_UNANSWERED_MAX - 1));
+    const starting = this.settled ? '' : ', and this node waits for its word before it serves';
+    this.#m.log.warn(
+      { runner, pid },
+      `a runner does not answer (a stopped process? kill -CONT ${pid})${starting}: in about ${wait} it is killed, its jobs go on and are taken over`,
+    );
+  }
+
   #onHung(link: RunnerLink): void {
     this.#m.log.error(
-      { runner: link.runner, pid: link.pid },
+      { runner: link.runner, pid: link.target.pid },
       'a runner does not answer any more: it is killed and its runs are taken over',
     );
     link.target.kill();

@@ -17,12 +17,15 @@ export interface LinkEvents {
   message(link: RunnerLink, message: RunnerMessage): void;
   /** Its process is dead: its directory can be taken over. */
   dead(link: RunnerLink): void;
+  /** It has not answered a ping, or not greeted, for PING_INTERVAL_MS; told once for each silence. */
+  silent(link: RunnerLink): void;
   /** It has not answered for PING_UNANSWERED_MAX pings. */
   hung(link: RunnerLink): void;
 }
 
 export interface LinkTarget {
   readonly runner: string;
+  readonly pid: number;
   /** Gets no new runs: started by an earlier node. */
   readonly draining: boolean;
   /** The process has ended for certain. */
@@ -45,6 +48,7 @@ export class RunnerLink {
   #retry: Timer | null = null;
   #ping: Timer | null = null;
   #unanswered = 0;
+  #greeted = false;
   #closed = false;
   #greeting: (() => Extract<NodeMessage, { t: 'hello' }>) | null = null;
   pid = 0;
@@ -122,6 +126,7 @@ export class RunnerLink {
   #receive(message: RunnerMessage): void {
     if (this.#closed) return;
     if (message.t === 'hello') {
+      this.#greeted = true;
       this.pid = message.pid;
       this.epoch = message.epoch;
       this.spawn = message.spawn;
@@ -144,8 +149,10 @@ export class RunnerLink {
   #onPing(): void {
     this.#ping = this.#clock.setTimer(PING_INTERVAL_MS, () => this.#onPing());
     this.#unanswered += 1;
-    if (this.#unanswered > PING_UNANSWERED_MAX) this.#events.hung(this);
-    else this.send({ t: 'ping' });
+    if (this.#unanswered > PING_UNANSWERED_MAX) return this.#events.hung(this);
+    // The first ping has just come due, unless the greeting is still awaited.
+    if (this.#unanswered === (this.#greeted ? 2 : 1)) this.#events.silent(this);
+    this.send({ t: 'ping' });
   }
 }
 

@@ -117,6 +117,49 @@ describe('the runner dies alone', () => {
     await host.close();
   });
 
+  test('one that only hangs is named, then killed, and its jobs go on', async () => {
+    const run = world.run(witness('a'));
+    const host = world.host({ ack: true, hurry: 20 });
+    await host.known();
+    const [runner] = await host.runnerPids();
+    host.tell({ start: [run] });
+    await host.started(run.key);
+    await until(() => lines('a.started').length === 1);
+    process.kill(runner as number, 'SIGSTOP');
+    const said = (text: string) =>
+      host.waitFor((all) => all.find((one) => one.log?.message.includes(text))?.log, `a word: ${text}`);
+    expect(await said('does not answer (')).toMatchObject({
+      pid: runner,
+      message: expect.stringContaining(`kill -CONT ${runner}`) as string,
+    });
+    expect(await said('is killed and its runs are taken over')).toMatchObject({ pid: runner });
+    go('a');
+    expect(await host.ended(run.key)).toMatchObject({ exitCode: 7, tail: 'early\nlate\n' });
+    expect(lines('a.started')).toHaveLength(1);
+    await host.close();
+  });
+
+  test('a node that starts while it hangs says so, kills it, and adopts its jobs', async () => {
+    const run = world.run(witness('a'));
+    const first = world.host();
+    await first.known();
+    const [runner] = await first.runnerPids();
+    first.tell({ start: [run] });
+    await first.started(run.key);
+    await until(() => lines('a.started').length === 1);
+    process.kill(runner as number, 'SIGSTOP');
+    await first.kill();
+    const second = world.host({ ack: true, hurry: 20 });
+    expect(await second.known()).toMatchObject([{ key: run.key, state: 'started' }]);
+    const said = second.said.flatMap(({ log }) => (log !== undefined && log.pid === runner ? [log.message] : []));
+    expect(said).toEqual([expect.stringContaining('waits for its word'), expect.stringContaining('is killed')]);
+    expect(alive(runner as number)).toBe(false);
+    go('a');
+    await second.ended(run.key);
+    expect(lines('a.started')).toHaveLength(1);
+    await second.close();
+  });
+
   test('a node that is no subreaper says lost, but only once no process is left', async () => {
     const run = world.run(witness('a'));
     const host = world.host({ ack: true, reap: false });

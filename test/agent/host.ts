@@ -1,7 +1,8 @@
 /**
  * A process that holds an Agent as the node does, driven by JSON lines on stdin: {start: [...]}, {stop: [...]}, {ack: [...]}, {close: true},
  * {drain: ms}, {warm: [...]}, {state: true}; it answers with JSON lines {known}, {started}, {ended}, {refused}, {state}.
- * argv[2] is AgentOptions as JSON, with `reap: false` for a node that is no subreaper and `ack: true` to acknowledge every end at once.
+ * argv[2] is AgentOptions as JSON, with `reap: false` for a node that is no subreaper, `ack: true` to acknowledge every end at once, and
+ * `hurry: n` to let its waits of a second and longer pass n times as fast.
  */
 import { createInterface } from 'node:readline';
 import { type AgentOptions, createAgent } from '../../src/agent/agent.ts';
@@ -21,11 +22,12 @@ interface Command {
   state?: boolean;
 }
 
-const options = JSON.parse(process.argv[2] ?? '{}') as AgentOptions & { reap?: boolean; ack?: boolean };
+const options = JSON.parse(process.argv[2] ?? '{}') as AgentOptions & { reap?: boolean; ack?: boolean; hurry?: number };
 const say = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const note = (level: string) => (fields: object, message: string) => say({ log: { level, message, ...fields } });
+const hurried = (ms: number) => (ms < 1000 ? ms : ms / (options.hurry ?? 1));
 const agent = createAgent(options, {
-  clock: systemClock,
+  clock: { ...systemClock, setTimer: (ms, run) => systemClock.setTimer(hurried(ms), run) },
   random: systemRandom,
   log: { info: note('info'), warn: note('warn'), error: note('error') },
   reaper: options.reap === false ? null : becomeSubreaper(),

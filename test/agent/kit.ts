@@ -28,12 +28,13 @@ interface Said {
   drained?: boolean;
   state?: { diskFull: boolean; runners: { runner: string; pid: number; draining: boolean; ready: boolean }[] };
   running?: number;
-  log?: { message: string; said?: string };
+  log?: { message: string; pid?: number; said?: string };
 }
 
 export interface HostOptions extends Partial<AgentOptions> {
   reap?: boolean;
   ack?: boolean;
+  hurry?: number;
 }
 
 /** One agent process; everything it said is kept, and `waitFor` looks at the past first. */
