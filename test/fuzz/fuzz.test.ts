@@ -1,6 +1,7 @@
 // A short run of the fuzzer with a new seed each time, and proof that it sees what it looks for.
 import { afterAll, expect, test } from 'vitest';
 import { closeTargets, fuzz } from './run.ts';
+import { countSteps } from './steps.ts';
 import { must, type Target, withInput } from './target.ts';
 
 afterAll(closeTargets);
@@ -14,7 +15,7 @@ test(`inputs with seed ${seed}: no crash, no hang, errors that say where`, async
   for (const [name, count] of counts) expect(count, name).toBeGreaterThan(0);
 }, 60_000);
 
-const planted = (run: Target['run']): Target => ({ name: 'planted', weight: 1, limitMs: 20, run });
+const planted = (run: Target['run']): Target => ({ name: 'planted', weight: 1, limitMs: 20, stepsMax: 1000, run });
 
 test.each<[string, Target, RegExp]>([
   [
@@ -42,3 +43,21 @@ test.each<[string, Target, RegExp]>([
   const again = await fuzz({ seed: 7, count: 200 }, [target]);
   expect(again.faults.map(({ inputSeed }) => inputSeed)).toEqual(faults.map(({ inputSeed }) => inputSeed));
 });
+
+test('an input that costs too many steps is found, and its time is not held against it', async () => {
+  const busy = planted((dice) => {
+    const until = performance.now() + (dice.chance(0.1) ? 30 : 0);
+    while (performance.now() < until);
+  });
+  const within = await fuzz({ seed: 7, count: 200, countSteps: () => Promise.resolve(1000) }, [busy]);
+  expect(within.faults).toEqual([]);
+  expect(within.slowest.get('planted')?.[0]).toMatchObject({ steps: 1000 });
+  const beyond = await fuzz({ seed: 7, count: 200, countSteps: () => Promise.resolve(1001) }, [busy]);
+  expect(beyond.faults[0]?.message).toBe('one input cost 1001 steps, more than 1000');
+});
+
+test('steps are counted, and the same each time', async () => {
+  const [first, second] = [await countSteps('schedule text', 11), await countSteps('schedule text', 11)];
+  expect(first).toBeGreaterThan(10);
+  expect(second).toBe(first);
+}, 30_000);

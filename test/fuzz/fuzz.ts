@@ -1,10 +1,12 @@
 /**
  * `npm run fuzz`: a million inputs, or `--count N`, `--minutes N`; `--seed N` repeats a run, `--only TARGET --input SEED` one input. The
- * inputs run in a worker thread, so that one that hangs is named and ends the run.
+ * inputs run in a worker thread, so that one that hangs is named and ends the run. What the slowest inputs of each target cost in steps
+ * is counted and held to the target's budget.
  */
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { closeTargets, fuzz, type FuzzReport, TARGETS, tryInput } from './run.ts';
+import { countSteps } from './steps.ts';
 
 interface Options {
   readonly seed: number;
@@ -86,6 +88,7 @@ async function work(options: Options): Promise<void> {
           count: options.count,
           only: options.only,
           over: () => performance.now() > until,
+          countSteps,
           onInput: (target, inputSeed) => {
             progress[1] = TARGETS.indexOf(target);
             progress[2] = inputSeed;
@@ -100,16 +103,17 @@ async function work(options: Options): Promise<void> {
 async function single(name: string, inputSeed: number): Promise<FuzzReport> {
   const target = TARGETS.find((one) => one.name === name);
   if (target === undefined) throw new Error('--input needs --only TARGET');
-  const { message, tookMs } = await tryInput(target, inputSeed);
+  const { message, tookMs } = await tryInput(target, inputSeed, countSteps);
+  const steps = message === null ? await countSteps(name, inputSeed) : null;
   return {
     counts: new Map([[name, 1]]),
-    slowestMs: new Map([[name, tookMs]]),
+    slowest: new Map([[name, [{ inputSeed, tookMs, steps }]]]),
     faults: message === null ? [] : [{ target: name, inputSeed, message }],
   };
 }
 
 /** A line per target; a target is one check. */
-function say({ counts, faults, slowestMs }: FuzzReport, seed: number): boolean {
+function say({ counts, faults, slowest }: FuzzReport, seed: number): boolean {
   for (const { target, inputSeed, message } of faults) {
     console.log(`\nFAILED ${target}: ${message}\n  again: npm run fuzz -- --only "${target}" --input ${inputSeed}`);
   }
@@ -117,11 +121,16 @@ function say({ counts, faults, slowestMs }: FuzzReport, seed: number): boolean {
   let inputs = 0;
   for (const [name, count] of counts) {
     inputs += count;
-    console.log(
-      `${failed.has(name) ? 'FAILED' : 'ok    '} ${name}: ${count} inputs, slowest ${slowestMs.get(name)?.toFixed(1) ?? '-'} ms`,
-    );
+    const slow = slowest.get(name) ?? [];
+    const steps = Math.max(0, ...slow.map((input) => input.steps ?? 0));
+    const cost = `${slow[0]?.tookMs.toFixed(1) ?? '?'} ms, at most ${steps} of ${stepsMaxOf(name)} steps`;
+    console.log(`${failed.has(name) ? 'FAILED' : 'ok    '} ${name}: ${count} inputs, slowest ${cost}`);
   }
   console.log(`${inputs} inputs with seed ${seed}`);
   console.log(`${counts.size - failed.size} passed, ${failed.size} failed`);
   return failed.size === 0;
+}
+
+function stepsMaxOf(name: string): number | undefined {
+  return TARGETS.find((target) => target.name === name)?.stepsMax;
 }

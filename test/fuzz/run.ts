@@ -31,18 +31,32 @@ export interface FuzzOptions {
   readonly onInput?: (target: Target, inputSeed: number) => void;
   /** Asked now and then: time to stop? */
   readonly over?: () => boolean;
+  /** Counts an input's steps. Without it time alone judges. */
+  readonly countSteps?: (target: string, inputSeed: number) => Promise<number>;
 }
 
 export interface FuzzReport {
   readonly counts: ReadonlyMap<string, number>;
   readonly faults: readonly FuzzFault[];
-  readonly slowestMs: ReadonlyMap<string, number>;
+  /** By target, the inputs that took longest, the slowest first. */
+  readonly slowest: ReadonlyMap<string, readonly SlowInput[]>;
+}
+
+export interface SlowInput {
+  readonly inputSeed: number;
+  readonly tookMs: number;
+  /** null: not counted. */
+  steps: number | null;
 }
 
 /** More faults of one target are the same one again. */
 const FAULTS_PER_TARGET_MAX = 5;
 /** A slow input is tried so often before it counts: another process may have had the processor. */
 const SLOW_TRIES = 3;
+/** The first inputs of a target are slow because its code is new, not for what they are. */
+const WARMING = 50;
+/** Of each target so many inputs, the slowest, have their steps counted. */
+const COUNTED = 3;
 
 export async function fuzz(options: FuzzOptions, targets: readonly Target[] = TARGETS): Promise<FuzzReport> {
   const chosen = targets.filter(({ name }) => options.only === undefined || name === options.only);
@@ -50,7 +64,7 @@ export async function fuzz(options: FuzzOptions, targets: readonly Target[] = TA
   if (wheel.length === 0)
     throw new Error(`no target "${options.only}"; there are: ${targets.map(({ name }) => name).join(', ')}`);
   const counts = new Map<string, number>(chosen.map(({ name }) => [name, 0]));
-  const slowestMs = new Map<string, number>();
+  const slowest = new Map<string, SlowInput[]>();
   const faults: FuzzFault[] = [];
   /** Targets that have shown enough faults. */
   const given = new Set<string>();
@@ -60,19 +74,53 @@ export async function fuzz(options: FuzzOptions, targets: readonly Target[] = TA
     if (given.has(target.name)) continue;
     const inputSeed = seedOf(options.seed, i);
     options.onInput?.(target, inputSeed);
-    const { message, tookMs } = await tryInput(target, inputSeed);
-    counts.set(target.name, (counts.get(target.name) ?? 0) + 1);
-    slowestMs.set(target.name, Math.max(slowestMs.get(target.name) ?? 0, tookMs));
+    const { message, tookMs } = await tryInput(target, inputSeed, options.countSteps);
+    const count = (counts.get(target.name) ?? 0) + 1;
+    counts.set(target.name, count);
+    if (count > WARMING)
+      slowest.set(target.name, slowestOf(slowest.get(target.name) ?? [], { inputSeed, tookMs, steps: null }));
     if (message === null) continue;
     faults.push({ target: target.name, inputSeed, message });
     if (faults.filter(({ target: name }) => name === target.name).length >= FAULTS_PER_TARGET_MAX)
       given.add(target.name);
   }
-  return { counts, faults, slowestMs };
+  if (options.countSteps !== undefined) faults.push(...(await countSlowest(chosen, slowest, options.countSteps)));
+  return { counts, faults, slowest };
+}
+
+function slowestOf(known: SlowInput[], input: SlowInput): SlowInput[] {
+  const last = known.at(-1);
+  if (known.length === COUNTED && last !== undefined && input.tookMs <= last.tookMs) return known;
+  return [...known, input].sort((a, b) => b.tookMs - a.tookMs).slice(0, COUNTED);
+}
+
+/** The slowest inputs of each target within its budget of steps. */
+async function countSlowest(
+  targets: readonly Target[],
+  slowest: ReadonlyMap<string, readonly SlowInput[]>,
+  countSteps: NonNullable<FuzzOptions['countSteps']>,
+): Promise<FuzzFault[]> {
+  const faults: FuzzFault[] = [];
+  for (const { name, stepsMax } of targets) {
+    for (const input of slowest.get(name) ?? []) {
+      try {
+        input.steps = await countSteps(name, input.inputSeed);
+      } catch {
+        continue; // It is among the faults already.
+      }
+      if (input.steps > stepsMax)
+        faults.push({ target: name, inputSeed: input.inputSeed, message: tooMany(input.steps, stepsMax) });
+    }
+  }
+  return faults;
 }
 
 /** One input, by its own seed. `message` says what does not hold. */
-export async function tryInput(target: Target, inputSeed: number): Promise<{ message: string | null; tookMs: number }> {
+export async function tryInput(
+  target: Target,
+  inputSeed: number,
+  countSteps?: FuzzOptions['countSteps'],
+): Promise<{ message: string | null; tookMs: number }> {
   let bestMs = Number.POSITIVE_INFINITY;
   for (let attempt = 1; attempt <= SLOW_TRIES; attempt += 1) {
     const began = performance.now();
@@ -91,7 +139,14 @@ export async function tryInput(target: Target, inputSeed: number): Promise<{ mes
     bestMs = Math.min(bestMs, performance.now() - began);
     if (bestMs <= target.limitMs) return { message: null, tookMs: bestMs };
   }
-  return { message: `one input took ${bestMs.toFixed(0)} ms, more than ${target.limitMs}`, tookMs: bestMs };
+  if (countSteps === undefined)
+    return { message: `one input took ${bestMs.toFixed(0)} ms, more than ${target.limitMs}`, tookMs: bestMs };
+  const steps = await countSteps(target.name, inputSeed);
+  return { message: steps > target.stepsMax ? tooMany(steps, target.stepsMax) : null, tookMs: bestMs };
+}
+
+function tooMany(steps: number, stepsMax: number): string {
+  return `one input cost ${steps} steps, more than ${stepsMax}`;
 }
 
 export async function closeTargets(): Promise<void> {

@@ -5,8 +5,10 @@ export interface Target {
   readonly name: string;
   /** Share of all inputs, relative to the others. */
   readonly weight: number;
-  /** One input; may take this long on its own. Longer three times in a row is a fault. */
+  /** One input that takes longer than this on its own, three times in a row, is a fault; with steps counted, only when they are too many. */
   readonly limitMs: number;
+  /** One input may cost so many steps (steps.ts). */
+  readonly stepsMax: number;
   /** Throws Fault, or whatever the program let out. */
   run(dice: Dice): void | Promise<void>;
   /** Gives back what the target holds. */

@@ -116,6 +116,7 @@ const texts: Target = {
   name: 'schedule text',
   weight: 35,
   limitMs: 250,
+  stepsMax: 1_000_000,
   run(dice) {
     const text = scheduleText(dice);
     const options = {
@@ -191,6 +192,7 @@ const previews: Target = {
   name: 'preview request',
   weight: 5,
   limitMs: 400,
+  stepsMax: 1_000_000,
   run(dice) {
     const request = dice.mangleJson(
       {
