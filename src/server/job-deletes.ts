@@ -8,6 +8,7 @@ import { deleteJob, JOBS_BY_NAME, type JobRow } from '../store/jobs.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { JobList } from './job-list.ts';
+import type { JobNames } from './job-names.ts';
 import { hasDependents, notFound } from './job-refusals.ts';
 import type { LeaderStore } from './leader-store.ts';
 import type { LiveRun, LiveRuns } from './live.ts';
@@ -28,8 +29,7 @@ export interface JobDeletesModules {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly stop: (run: LiveRun, reason: 'job_deleted') => void;
-  /** There is one job less. */
-  readonly deleted: () => void;
+  readonly names: JobNames;
 }
 
 export class JobDeletes {
@@ -78,7 +78,7 @@ export class JobDeletes {
     scheduler.put(row.id, null, 0);
     definitions.forget(row.id);
     definitions.setParent(row.id, '');
-    this.#m.deleted();
+    this.#m.names.delete(row.name, row.id);
     for (const run of live.ofJob(row.id)) {
       if (run.phase !== 'active' || withdrawals.has(run)) live.remove(run);
       // The agent may have handed it back while the deletion was being written.

@@ -1,8 +1,9 @@
 /** Jobs as they are read: one view, or a page of them. */
 import type { Clock } from '../lib/clock.ts';
 import { type JobDefinition, type JobView, jobView } from '../model/job.ts';
-import { filteredJobs, type JobFilter, type JobSort, PAGE_BY_NAME, SEARCH_BY_NAME } from '../store/job-queries.ts';
+import { filteredJobs, type JobFilter, type JobSort } from '../store/job-queries.ts';
 import { CHILDREN_OF, JOBS_BY_ID, type JobRow } from '../store/jobs.ts';
+import type { JobNames } from './job-names.ts';
 import type { LeaderStore } from './leader-store.ts';
 
 /** GET /v1/jobs. `end` null: to the end; `end` is exclusive. */
@@ -19,12 +20,12 @@ const SLICE = 1_000;
 export class JobList {
   readonly #store: LeaderStore;
   readonly #clock: Clock;
-  readonly #count: () => number;
+  readonly #names: JobNames;
 
-  constructor(modules: { store: LeaderStore; clock: Clock; count: () => number }) {
+  constructor(modules: { store: LeaderStore; clock: Clock; names: JobNames }) {
     this.#store = modules.store;
     this.#clock = modules.clock;
-    this.#count = modules.count;
+    this.#names = modules.names;
   }
 
   async viewOf(row: JobRow): Promise<JobView> {
@@ -51,32 +52,18 @@ export class JobList {
     return { total, jobs };
   }
 
+  /** By name from memory; any other order or filter looks at every job. */
   async #ids(query: JobListQuery): Promise<{ total: number; ids: number[] }> {
-    const order = query.descending ? 'DESC' : 'ASC';
-    const plain =
+    const byName =
       query.sort === 'name' &&
       query.status === null &&
       query.disabled === null &&
       Object.keys(query.metadata).length === 0;
-    if (plain && (query.q ?? '') === '') return this.#pageByName(query, order);
-    const { sql, params } = plain
-      ? { sql: SEARCH_BY_NAME[order], params: [query.q, query.q] }
-      : filteredJobs(query.sort, order, query);
+    if (byName && (query.q ?? '') === '') return { total: this.#names.size, ids: this.#names.page(query) };
+    if (byName) return this.#names.search(query.q ?? '', query);
+    const { sql, params } = filteredJobs(query.sort, query.descending ? 'DESC' : 'ASC', query);
     const rows = await this.#store.read<{ id: number }>(sql, params);
     return { total: rows.length, ids: rows.slice(query.start, query.end ?? rows.length).map((row) => row.id) };
-  }
-
-  /** Beyond the middle the index is walked from its other end. */
-  async #pageByName(query: JobListQuery, order: 'ASC' | 'DESC'): Promise<{ total: number; ids: number[] }> {
-    const total = this.#count();
-    const start = Math.min(query.start, total);
-    const length = Math.max(0, Math.min(query.end ?? total, total) - start);
-    const fromEnd = start > total / 2;
-    const direction = (order === 'ASC') === fromEnd ? 'DESC' : 'ASC';
-    const offset = fromEnd ? total - start - length : start;
-    const rows = await this.#store.read<{ id: number }>(PAGE_BY_NAME[direction], [length, offset]);
-    const ids = rows.map((row) => row.id);
-    return { total, ids: fromEnd ? ids.reverse() : ids };
   }
 
   /** Views of these rows, in their order. */

@@ -9,6 +9,7 @@ import { cancelAllWaiting, JOBS_BY_NAME, type JobRow, type JobWrite, putJob } fr
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { JobList } from './job-list.ts';
+import type { JobNames } from './job-names.ts';
 import { parentMissing } from './job-refusals.ts';
 import { planJobWrite } from './job-write.ts';
 import type { LeaderStore } from './leader-store.ts';
@@ -30,8 +31,7 @@ export interface JobPutsModules {
   readonly scheduler: Scheduler;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** There is one job more. */
-  readonly created: () => void;
+  readonly names: JobNames;
 }
 
 export class JobPuts {
@@ -110,9 +110,8 @@ export class JobPuts {
   #applyPut(plan: { write: JobWrite; definition: JobDefinition }, row: JobRow, before: JobRow | undefined): void {
     const { definitions, scheduler, live } = this.#m;
     definitions.setParent(row.id, plan.write.parent);
-    definitions.remember(row);
+    this.#m.names.set(row.name, row.id, definitions.remember(row).definition.displayname);
     scheduler.put(row.id, row.next_at, row.cursor_at);
-    if (before === undefined) this.#m.created();
     if (plan.write.disabled) {
       for (const run of live.ofJob(row.id)) {
         if (run.phase !== 'active' || !run.sent) live.remove(run);

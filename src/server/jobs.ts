@@ -7,11 +7,12 @@ import type { Mutex } from '../lib/mutex.ts';
 import { AppError } from '../model/errors.ts';
 import type { Emit } from '../model/events.ts';
 import { type JobDefinition, type JobInput, type JobView } from '../model/job.ts';
-import { COUNT_JOBS, JOBS_BY_NAME, type JobRow, resetCursor } from '../store/jobs.ts';
+import { JOBS_BY_NAME, type JobRow, resetCursor } from '../store/jobs.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type Delete, JobDeletes } from './job-deletes.ts';
 import { JobList, type JobListQuery } from './job-list.ts';
+import { JobNames } from './job-names.ts';
 import { JobPuts, type Put } from './job-puts.ts';
 import { expected, notFound } from './job-refusals.ts';
 import { anchorBy, planJobWrite } from './job-write.ts';
@@ -45,26 +46,26 @@ export class Jobs {
   readonly #writes: JobPuts;
   readonly #puts: Batcher<Put, JobView | AppError>;
   readonly #deletes: Batcher<Delete, JobView | AppError>;
-  #count = 0;
+  readonly #names = new JobNames();
 
   constructor(modules: JobsModules) {
     this.#m = modules;
-    this.#list = new JobList({ store: modules.store, clock: modules.clock, count: () => this.#count });
     const { lock, clock } = modules;
-    this.#writes = new JobPuts({ ...modules, created: () => this.#count++ }, this.#list);
-    const removals = new JobDeletes({ ...modules, deleted: () => this.#count-- }, this.#list);
+    const named = { ...modules, names: this.#names };
+    this.#list = new JobList(named);
+    this.#writes = new JobPuts(named, this.#list);
+    const removals = new JobDeletes(named, this.#list);
     const gather = () => clock.yield();
     this.#puts = new Batcher((puts) => lock.run(() => this.#writes.putAll(puts)), BATCH_MAX, gather);
     this.#deletes = new Batcher((deletes) => lock.run(() => removals.deleteAll(deletes)), BATCH_MAX, gather);
   }
 
-  async load(): Promise<void> {
-    const [row] = await this.#m.store.read<{ n: number }>(COUNT_JOBS);
-    this.#count = row?.n ?? 0;
+  load(): Promise<void> {
+    return this.#names.load(this.#m.store);
   }
 
   get count(): number {
-    return this.#count;
+    return this.#names.size;
   }
 
   async put(input: JobInput, options: { runOnCreate: boolean }): Promise<JobView> {
@@ -151,7 +152,7 @@ export class Jobs {
 
   /** A job ended its life in a results batch (ephemeral): the store has it already. */
   forget(jobId: number, name: string): void {
-    this.#count--;
+    this.#names.delete(name, jobId);
     this.#m.definitions.forget(jobId);
     this.#m.definitions.setParent(jobId, '');
     this.#m.scheduler.put(jobId, null, 0);

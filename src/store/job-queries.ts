@@ -1,4 +1,4 @@
-/** Lists of jobs: ids first, from an index where there is one, then only the page's rows. Statement texts are constant per sort and order. */
+/** Lists of jobs: ids first, then only the page's rows. Statement texts are constant per sort and order. */
 import type { SqlValue } from './database.ts';
 
 export type JobSort =
@@ -32,20 +32,9 @@ const COLUMN: Record<JobSort, string> = {
 
 const BOTH = ['ASC', 'DESC'] as const;
 
-/** Everything, by name: offset and limit walk the index of names only. */
-export const PAGE_BY_NAME = {
-  ASC: 'SELECT j.id FROM jobs j WHERE j.deleted_at IS NULL ORDER BY j.name ASC LIMIT ? OFFSET ?',
-  DESC: 'SELECT j.id FROM jobs j WHERE j.deleted_at IS NULL ORDER BY j.name DESC LIMIT ? OFFSET ?',
-};
-
-/**
- * Search by name or display name only: one walk over the index that holds both. It has to be named: left alone the engine walks the
- * narrower one and fetches each wide row for its display name, which takes six times as long.
- */
-const SEARCH =
-  'SELECT j.id FROM jobs j INDEXED BY jobs_search WHERE j.deleted_at IS NULL AND ' +
-  "(instr(j.name, ?) > 0 OR (j.displayname <> '' AND instr(j.displayname, ?) > 0)) ORDER BY j.name";
-export const SEARCH_BY_NAME = { ASC: `${SEARCH} ASC`, DESC: `${SEARCH} DESC` };
+/** Names and display names after a name, in order: the index that holds both is walked once, at a leader's start. */
+export const JOB_NAMES_AFTER =
+  'SELECT j.id, j.name, j.displayname FROM jobs j INDEXED BY jobs_search WHERE j.deleted_at IS NULL AND j.name > ? ORDER BY j.name LIMIT ?';
 
 const FILTERED = new Map(
   (Object.keys(COLUMN) as JobSort[]).flatMap((sort) =>

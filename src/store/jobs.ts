@@ -57,7 +57,6 @@ export const CHILDREN_OF =
   "SELECT j.parent, j.name FROM json_each(?) n JOIN jobs j ON j.parent = n.value AND j.parent <> '' AND j.deleted_at IS NULL ORDER BY j.name";
 /** Every job that has a parent, for the index of children in memory. */
 export const PARENTS = "SELECT id, parent FROM jobs WHERE parent <> '' AND deleted_at IS NULL";
-export const COUNT_JOBS = 'SELECT count(*) AS n FROM jobs WHERE deleted_at IS NULL';
 
 const PARENT_OK =
   "(? = '' OR (EXISTS (SELECT 1 FROM jobs p WHERE p.name = ? AND p.deleted_at IS NULL) AND NOT EXISTS (" +
