@@ -11,7 +11,7 @@ import { becomeSubreaper } from './agent/subreaper.ts';
 import type { RunningNode } from './cli/agent.ts';
 import { preview, resolveZone } from './core/schedule/index.ts';
 import { createHttpApp, type HttpOptions } from './http/app.ts';
-import { type Credentials, parseCredentials } from './http/credentials.ts';
+import { type EdgeFiles, readEdgeFiles } from './http/edge-files.ts';
 import type { Services } from './http/services.ts';
 import { hostZone, systemClock as clock } from './lib/clock.ts';
 import type { Log } from './lib/log.ts';
@@ -19,7 +19,8 @@ import { systemRandom } from './lib/random.ts';
 import { Scope } from './lib/scope.ts';
 import { isLoopback } from './model/address.ts';
 import type { ExecutionEnded } from './model/agent.ts';
-import type { Config } from './model/config.ts';
+import { type Config, OPTIONS } from './model/config.ts';
+import { formatAddress } from './model/address.ts';
 import { AppError } from './model/errors.ts';
 import type { Emit } from './model/events.ts';
 import { createFilesProcessor } from './processors/files.ts';
@@ -33,6 +34,7 @@ import type { LiveRun } from './server/live.ts';
 import { Metrics, type MetricsSources } from './server/metrics.ts';
 import type { LogSlice } from './server/runs.ts';
 import { NodeStatus } from './server/node-status.ts';
+import { nodeTags } from './server/node-tags.ts';
 import { leaderServices } from './server/services.ts';
 import { endNode, Stopping } from './server/shutdown.ts';
 import { openDataDirectory } from './store/data-directory.ts';
@@ -51,20 +53,20 @@ const DISK_LOOK_MS = 1_000;
 
 /** Starts a node. Throws AppError for what a person must be told before anything runs. */
 export async function startNode(config: Config, log: Log): Promise<RunningNode> {
-  const credentials = readCredentials(config, log);
+  const files = edgeFiles(config, log);
   if (!isLoopback(config.httpAddr) && config.tlsCert === null) {
     log.warn('the API listens beyond this machine without TLS: credentials and jobs can be read on the way');
   }
   const scope = new Scope(clock);
   try {
-    return await start(config, log, scope, credentials);
+    return await start(config, log, scope, files);
   } catch (error) {
     await scope.close();
     throw error;
   }
 }
 
-async function start(config: Config, log: Log, scope: Scope, credentials: Credentials | null): Promise<RunningNode> {
+async function start(config: Config, log: Log, scope: Scope, edge: EdgeFiles): Promise<RunningNode> {
   const name = config.nodeName === '' ? hostname() : config.nodeName;
   const directory = openDataDirectory(config.dataDir, clock);
   scope.defer(() => directory.close());
@@ -79,25 +81,25 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
   const disk = await watchDisk(store.reserve, scope, emit);
   const agent = openAgent(config, directory.path, name, log);
   scope.defer(() => agent.close());
-  const files = outputFiles(directory.path, name, emit);
-  const leader = await startLeader(leaderOptions(config, name, epoch, zone.used), {
+  const tags = nodeTags(config, VERSION);
+  const leader = await startLeader(leaderOptions(config, { name, tags }, { epoch, zone: zone.used }), {
     database: store.database,
     agent,
     clock,
     random: systemRandom,
     emit,
     scope,
-    ...files,
+    ...outputFiles(directory.path, name, emit),
     mayLaunch: () => disk() === 'ok',
     fail: (error) => stopping.fail(error),
   });
   scope.defer(() => leader.close());
   metrics.observe(sourcesOf(leader, disk));
   const node = new NodeStatus(
-    { config, name, version: VERSION },
+    { config, name, version: VERSION, tags },
     { leader, metrics, disk, agent, zone, leave: () => stopping.ask() },
   );
-  const app = createHttpApp(httpOptions(config, name, credentials, log), {
+  const app = createHttpApp(httpOptions(config, name, edge, log), {
     ...leaderServices(leader, { clock }),
     node,
     preview: async (request) =>
@@ -107,6 +109,7 @@ async function start(config: Config, log: Log, scope: Scope, credentials: Creden
   node.listensAt(address);
   scope.defer(() => app.close());
   scope.onFailure((error) => stopping.fail(error));
+  log.info({ version: VERSION, listening: formatAddress(address), data_dir: config.dataDir, epoch }, 'the node is up');
   return {
     address,
     stop: () => stopping.ask(),
@@ -154,7 +157,7 @@ async function zoneOf(database: Database, config: Config): Promise<{ used: strin
   const [row] = await database.read('linearizable', GET_META, ['timezone']);
   const stored = row?.['value'] as string | undefined;
   const used = resolveZone(config.timezone ?? stored ?? host) ?? 'UTC';
-  if (used !== stored) await database.write([putMeta('timezone', used)]);
+  if (stored === undefined) await database.write([putMeta('timezone', used)]);
   return { used, host };
 }
 
@@ -261,17 +264,13 @@ async function calendarsOf(leader: Leader) {
   return new Map((await leader.calendars.list()).map((calendar) => [calendar.name, calendar]));
 }
 
-function httpOptions(config: Config, name: string, credentials: Credentials | null, log: Log): HttpOptions {
-  const tls =
-    config.tlsCert !== null && config.tlsKey !== null
-      ? { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey) }
-      : null;
+function httpOptions(config: Config, name: string, edge: EdgeFiles, log: Log): HttpOptions {
   return {
     bodyBytesMax: config.maxBodyBytes,
     restoreBytesMax: config.maxRestoreBodyBytes,
     hosts: [name, hostname(), ...config.allowedHosts],
-    credentials,
-    tls,
+    credentials: edge.credentials,
+    tls: edge.tls,
     ui: config.ui,
     prometheus: config.enablePrometheus,
     clock,
@@ -279,29 +278,15 @@ function httpOptions(config: Config, name: string, credentials: Credentials | nu
   };
 }
 
-/** Throws AppError when a credentials file cannot be read or means nothing. */
-function readCredentials(config: Config, log: Log): Credentials | null {
-  const { authBasicFile, authTokenFile } = config;
-  if (authBasicFile === null && authTokenFile === null) return null;
-  const parsed = parseCredentials({
-    ...(authBasicFile === null ? {} : { basic: readSecret(authBasicFile, 'auth-basic-file') }),
-    ...(authTokenFile === null ? {} : { tokens: readSecret(authTokenFile, 'auth-token-file') }),
-  });
-  if (!parsed.ok) throw new AppError('invalid', parsed.message, { field: 'auth-basic-file' });
-  for (const warning of parsed.warnings) log.warn(warning);
-  return parsed.credentials;
-}
-
-function readSecret(path: string, option: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new AppError('invalid', `--${option}: ${path} cannot be read`, {
-      field: option,
-      remedy: 'name a file this user can read',
-      cause: error,
-    });
+/** Throws AppError when a file is not what its option asks for; the CLI has looked already, but a file can change meanwhile. */
+function edgeFiles(config: Config, log: Log): EdgeFiles {
+  const read = readEdgeFiles(config);
+  if (read.ok) {
+    for (const warning of read.files.warnings) log.warn(warning);
+    return read.files;
   }
+  const message = read.problems.map((problem) => `--${OPTIONS[problem.field].name}: ${problem.message}`).join('; ');
+  throw new AppError('invalid', message, { remedy: 'see "belfry config check"' });
 }
 
 async function listen(app: FastifyInstance, config: Config): Promise<{ host: string; port: number }> {

@@ -10,6 +10,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const services: CliServices = {
   version,
   startNode: async () => (await import('./app.ts')).startNode,
+  fileProblems: async () => (await import('./http/edge-files.ts')).edgeFileProblems,
   preview: async () => {
     const [{ preview }, { systemClock }] = await Promise.all([
       import('./core/schedule/index.ts'),

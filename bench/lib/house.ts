@@ -89,6 +89,7 @@ function leaderOptions(node: string, epoch: number) {
   return {
     node,
     epoch,
+    tags: {},
     maxRuns: 500,
     maxWaiting: 20_000,
     catchUpRate: 50,

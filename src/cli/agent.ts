@@ -1,8 +1,10 @@
 // `belfry agent`: configuration → a running node → exit code. Signals end here; how a node stops is its own business.
 import { formatAddress } from '../model/address.ts';
 import type { Config } from '../model/config.ts';
+import { curlCredentials } from '../model/curl.ts';
 import { createLog, type Log } from '../lib/log.ts';
 import { loadConfig } from './load-config.ts';
+import type { CliServices } from './program.ts';
 import { EXIT, sayError, sayProblems, type Terminal } from './terminal.ts';
 
 /** What app.ts hands back. */
@@ -11,7 +13,7 @@ export interface RunningNode {
   readonly address: { readonly host: string; readonly port: number };
   /** Begins the graceful stop; a second call ends the wait of a drain. Returns at once. */
   stop(): void;
-  /** Resolves when nothing is left open. Never rejects. `lastWords`: how many jobs go on and how to stop them, or what failed. */
+  /** Resolves when nothing is left open. Never rejects. `lastWords`: how many jobs go on and how to stop them, or what failed; null: none runs. */
   readonly ended: Promise<{ readonly exitCode: number; readonly lastWords: string | null }>;
 }
 
@@ -23,10 +25,10 @@ type Env = Readonly<Record<string, string | undefined>>;
 export async function runAgent(
   argv: readonly string[],
   env: Env,
-  loadStart: () => Promise<StartNode>,
+  services: Pick<CliServices, 'startNode' | 'fileProblems'>,
   terminal: Terminal,
 ): Promise<number> {
-  const loaded = await loadConfig(argv, env);
+  const loaded = await loadConfig(argv, env, await services.fileProblems());
   if (!loaded.ok) {
     sayProblems(terminal, loaded.problems);
     return EXIT.usage;
@@ -35,7 +37,7 @@ export async function runAgent(
   for (const notice of loaded.notices) log.warn(notice);
   let node: RunningNode;
   try {
-    const start = await loadStart();
+    const start = await services.startNode();
     node = await start(loaded.config, log);
   } catch (error) {
     sayError(terminal, error);
@@ -53,7 +55,9 @@ async function untilEnded(node: RunningNode, log: Log, terminal: Terminal): Prom
   process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', hangUp);
   const { exitCode, lastWords } = await node.ended;
   process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', hangUp);
-  if (lastWords !== null) terminal.talk(lastWords);
+  // Without last words and without an error nothing was left to go on.
+  if (lastWords !== null || exitCode === EXIT.ok)
+    terminal.talk(lastWords ?? 'The node has stopped; no job is running.');
   return exitCode;
 }
 
@@ -68,7 +72,8 @@ export function greeting(config: Config, listening: { host: string; port: number
     executor: 'shell',
     executor_config: { shell: 'true', command: 'echo "Hello from $BELFRY_JOB at $BELFRY_SCHEDULED_AT"' },
   });
-  const curl = `curl${credentials(config)}`;
+  const asked = { basic: config.authBasicFile !== null, token: config.authTokenFile !== null };
+  const curl = `curl${curlCredentials(asked)}`;
   return [
     '',
     `Belfry is up: ${url}`,
@@ -83,9 +88,4 @@ export function greeting(config: Config, listening: { host: string; port: number
       : 'Ctrl-C stops the node; jobs that run then go on.',
     '',
   ].join('\n');
-}
-
-function credentials(config: Config): string {
-  if (config.authTokenFile !== null) return ' -H "Authorization: Bearer $TOKEN"';
-  return config.authBasicFile === null ? '' : ' -u USER:PASSWORD';
 }

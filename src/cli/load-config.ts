@@ -1,15 +1,24 @@
 // The arguments, the environment and the file of this process → Config, or everything that is wrong with them.
 import { accessSync, constants } from 'node:fs';
 import { hostname } from 'node:os';
-import { OPTION_LIST } from '../model/config.ts';
-import { type ConfigProblem, type FlagEntry, type ParsedConfig, parseConfig } from '../model/parse-config.ts';
+import { type Config, OPTION_LIST } from '../model/config.ts';
+import {
+  type ConfigProblem,
+  type FileProblem,
+  type FlagEntry,
+  type ParsedConfig,
+  parseConfig,
+} from '../model/parse-config.ts';
 import { type ConfigFile, findConfigFile, readConfigFile } from './config-file.ts';
 import { parseFlags } from './flags.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Reads, never starts or writes anything. */
-export async function loadConfig(argv: readonly string[], env: Env): Promise<ParsedConfig> {
+/** Reads the files that options of the API name and says what is wrong in them; handed in, since the CLI may not import the API. */
+export type FileProblems = (config: Config) => readonly FileProblem[];
+
+/** Reads, never starts or writes anything. `inFiles` says what is wrong inside the files that options name. */
+export async function loadConfig(argv: readonly string[], env: Env, inFiles: FileProblems): Promise<ParsedConfig> {
   const { flags, rest, lacking } = parseFlags(argv);
   const found = await readConfigFile(configPath(flags, env));
   const problems: ConfigProblem[] = [
@@ -18,8 +27,18 @@ export async function loadConfig(argv: readonly string[], env: Env): Promise<Par
     ...(found.kind === 'failed' ? [found.problem] : []),
   ];
   const parsed = parseConfig({ flags, env, file: fileOf(found), nodeName: nodeName() });
-  problems.push(...(parsed.ok ? unreadableFiles(parsed) : parsed.problems));
+  problems.push(...(parsed.ok ? fileProblems(parsed, inFiles) : parsed.problems));
   return parsed.ok && problems.length === 0 ? parsed : { ok: false, problems };
+}
+
+/** What cannot be read, else what is wrong inside; one problem per file. */
+function fileProblems(parsed: Extract<ParsedConfig, { ok: true }>, inFiles: FileProblems): ConfigProblem[] {
+  const unreadable = unreadableFiles(parsed);
+  if (unreadable.length > 0) return unreadable;
+  return inFiles(parsed.config).map(({ field, message, remedy }) => ({
+    message: `${parsed.origins[field]}: ${message}`,
+    remedy,
+  }));
 }
 
 /** Files that options name are opened only later, some after other things have started: what cannot be read is said now. */

@@ -1,6 +1,7 @@
 // The tree of commands: which words there are, their help, and what each calls. Commands are loaded when called, so that help is quick.
 import { Command, CommanderError } from 'commander';
 import type { StartNode } from './agent.ts';
+import type { FileProblems } from './load-config.ts';
 import { optionsHelp } from './options-help.ts';
 import type { Preview } from './schedule-explain.ts';
 import { EXIT, sayError, sayProblems, type Terminal } from './terminal.ts';
@@ -9,6 +10,7 @@ import { EXIT, sayError, sayProblems, type Terminal } from './terminal.ts';
 export interface CliServices {
   readonly version: string;
   readonly startNode: () => Promise<StartNode>;
+  readonly fileProblems: () => Promise<FileProblems>;
   readonly preview: () => Promise<Preview>;
   readonly backup: () => Promise<BackupCommands>;
 }
@@ -117,7 +119,7 @@ function addAgent(program: Command, context: Context): void {
     )
     .action(async (argv: string[]) => {
       const { runAgent } = await import('./agent.ts');
-      context.exitCode = await runAgent(argv, context.env, context.services.startNode, context.terminal);
+      context.exitCode = await runAgent(argv, context.env, context.services, context.terminal);
     });
 }
 
@@ -128,7 +130,7 @@ function addConfig(program: Command, context: Context): void {
     .addHelpText('after', examples('belfry config check', 'belfry config check --config /etc/belfry/belfry.yml'))
     .action(async (argv: string[]) => {
       const { checkConfig } = await import('./config-commands.ts');
-      context.exitCode = await checkConfig(argv, context.env, context.terminal);
+      context.exitCode = await checkConfig(argv, context.env, await context.services.fileProblems(), context.terminal);
     });
   withNodeOptions(config.command('show'))
     .description('print every option as the agent would take it; secrets are left out')
@@ -220,7 +222,8 @@ async function withDataDir(
   run: (dataDir: string) => Promise<number>,
 ): Promise<void> {
   const { loadConfig } = await import('./load-config.ts');
-  const loaded = await loadConfig(options.dataDir === undefined ? [] : ['--data-dir', options.dataDir], context.env);
+  const argv = options.dataDir === undefined ? [] : ['--data-dir', options.dataDir];
+  const loaded = await loadConfig(argv, context.env, () => []);
   if (loaded.ok) context.exitCode = await run(loaded.config.dataDir);
   else {
     sayProblems(context.terminal, loaded.problems);

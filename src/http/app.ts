@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../lib/clock.ts';
+import { curlCredentials } from '../model/curl.ts';
 import { calendarRoutes } from './calendars.ts';
 import { clusterRoutes } from './cluster.ts';
 import type { Credentials } from './credentials.ts';
@@ -61,6 +62,7 @@ interface RouteConfig {
 /** Every route for these options, in the order of the document. */
 export function allRoutes(options: HttpOptions, services: Services): Route[] {
   const { clock } = options;
+  const asked = options.credentials?.asked ?? { basic: false, token: false };
   const routes = [
     ...jobRoutes(services, clock),
     ...executionRoutes(services, clock),
@@ -70,7 +72,7 @@ export function allRoutes(options: HttpOptions, services: Services): Route[] {
     ...restoreRoutes(services, options),
     ...clusterRoutes(services),
     ...metricsRoutes(services, options.prometheus, clock),
-    ...(options.ui ? uiRoutes(services, clock) : []),
+    ...(options.ui ? uiRoutes(services, clock, curlCredentials(asked)) : []),
   ];
   return [...routes, ...openApiRoutes(routes, services.node.version)];
 }

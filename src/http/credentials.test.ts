@@ -35,15 +35,15 @@ describe('credentials', () => {
   });
 
   test.each([
-    [{ basic: 'nobody\n' }, 'line 1 of the basic file is not user:password'],
-    [{ basic: 'a:\n' }, 'line 1 of the basic file is not user:password'],
-    [{ basic: 'a:x\n\na:y\n' }, 'line 3 of the basic file names a user again'],
-    [{ basic: 'a:scrypt$99$8$1$AAAA$BBBB' }, 'line 1 of the basic file holds a scrypt hash that is not one'],
-    [{ tokens: 'short' }, 'line 1 of the token file is not a token'],
-    [{ tokens: '# none\n' }, 'the credential files hold no user and no token'],
+    [{ basic: 'nobody\n' }, 'line 1 is not user:password'],
+    [{ basic: 'a:\n' }, 'line 1 is not user:password'],
+    [{ basic: 'a:x\n\na:y\n' }, 'line 3 names a user again'],
+    [{ basic: 'a:scrypt$99$8$1$AAAA$BBBB' }, 'line 1 holds a scrypt hash that is not one'],
+    [{ tokens: 'short' }, 'line 1 is not a token'],
+    [{ tokens: '# none\n' }, 'holds no user and no token'],
   ])('%j is refused by line, without its content', (files, message) => {
     const parsed = parseCredentials(files);
-    expect(parsed).toMatchObject({ ok: false });
+    expect(parsed).toMatchObject({ ok: false, file: Object.keys(files)[0] });
     if (!parsed.ok) expect(parsed.message).toContain(message);
   });
 

@@ -19,11 +19,13 @@ export interface Credentials {
   check(authorization: string | undefined): Promise<Verdict> | Verdict;
   /** What WWW-Authenticate says, one challenge each. */
   readonly challenges: readonly string[];
+  /** Which kinds there are. */
+  readonly asked: { readonly basic: boolean; readonly token: boolean };
 }
 
 export type ParsedCredentials =
   | { ok: true; credentials: Credentials; warnings: string[] }
-  | { ok: false; message: string };
+  | { ok: false; file: 'basic' | 'tokens'; message: string };
 
 /** The texts of --auth-basic-file and --auth-token-file; at least one is given. Errors name the line, never its content. */
 export function parseCredentials(files: { basic?: string; tokens?: string }): ParsedCredentials {
@@ -32,12 +34,12 @@ export function parseCredentials(files: { basic?: string; tokens?: string }): Pa
   for (const { line, number } of linesOf(files.basic)) {
     const colon = line.indexOf(':');
     if (colon <= 0 || colon === line.length - 1)
-      return { ok: false, message: `line ${number} of the basic file is not user:password` };
+      return { ok: false, file: 'basic', message: `line ${number} is not user:password` };
     const name = line.slice(0, colon);
-    if (users.has(name)) return { ok: false, message: `line ${number} of the basic file names a user again` };
+    if (users.has(name)) return { ok: false, file: 'basic', message: `line ${number} names a user again` };
     const secret = readSecret(line.slice(colon + 1));
     if (secret === undefined)
-      return { ok: false, message: `line ${number} of the basic file holds a scrypt hash that is not one` };
+      return { ok: false, file: 'basic', message: `line ${number} holds a scrypt hash that is not one` };
     if (secret.kind === 'plain') warnings.push(`line ${number} of the basic file holds a plain password`);
     users.set(name, secret);
   }
@@ -46,14 +48,16 @@ export function parseCredentials(files: { basic?: string; tokens?: string }): Pa
     if (line.length < TOKEN_CHARACTERS_MIN || !/^[\x21-\x7e]+$/.test(line)) {
       return {
         ok: false,
-        message: `line ${number} of the token file is not a token of at least ${TOKEN_CHARACTERS_MIN} visible ASCII characters`,
+        file: 'tokens',
+        message: `line ${number} is not a token of at least ${TOKEN_CHARACTERS_MIN} visible ASCII characters`,
       };
     }
     tokens.push(digest(line));
   }
-  if (users.size + tokens.length === 0) return { ok: false, message: 'the credential files hold no user and no token' };
+  const larger = users.size > tokens.length || files.tokens === undefined ? 'basic' : 'tokens';
+  if (users.size + tokens.length === 0) return { ok: false, file: larger, message: 'holds no user and no token' };
   if (users.size + tokens.length > LINES_MAX)
-    return { ok: false, message: `the credential files hold more than ${LINES_MAX} lines` };
+    return { ok: false, file: larger, message: `more than ${LINES_MAX} users and tokens` };
   return { ok: true, credentials: new FileCredentials(users, tokens), warnings };
 }
 
@@ -103,6 +107,7 @@ function derive(password: string, { logN, r, p, salt, hash }: Hashed): Promise<B
 
 class FileCredentials implements Credentials {
   readonly challenges: readonly string[];
+  readonly asked: { readonly basic: boolean; readonly token: boolean };
   readonly #users: ReadonlyMap<string, Secret>;
   readonly #tokens: readonly Buffer[];
   /** Digests, keyed with a secret of this process, of headers already found right. */
@@ -114,9 +119,10 @@ class FileCredentials implements Credentials {
   constructor(users: ReadonlyMap<string, Secret>, tokens: readonly Buffer[]) {
     this.#users = users;
     this.#tokens = tokens;
+    this.asked = { basic: users.size > 0, token: tokens.length > 0 };
     this.challenges = [
-      ...(users.size > 0 ? ['Basic realm="belfry", charset="UTF-8"'] : []),
-      ...(tokens.length > 0 ? ['Bearer realm="belfry"'] : []),
+      ...(this.asked.basic ? ['Basic realm="belfry", charset="UTF-8"'] : []),
+      ...(this.asked.token ? ['Bearer realm="belfry"'] : []),
     ];
   }
 

@@ -15,6 +15,7 @@ export interface Problem {
 
 const FRAMEWORK_MESSAGES: Readonly<Record<string, string>> = {
   FST_ERR_BAD_URL: 'the path is not valid percent-encoding',
+  FST_ERR_MAX_PARAM_LENGTH: 'a name in the path is longer than 2,000 characters',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'the body is not as long as Content-Length says',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'the Content-Type is not well-formed',
 };

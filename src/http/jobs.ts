@@ -73,6 +73,7 @@ async function writeJob(services: Services, request: FastifyRequest, reply: Fast
     throw new AppError('paused', 'new submissions are paused', { remedy: 'POST /v1/unpause to take them again' });
   }
   const { job, warnings } = readJob(request);
+  if (!services.node.matches(job.tags)) warnings.push(headerText(noNodeWarning(job.tags)));
   const stored = await services.jobs
     .put(job, { runOnCreate: queryValue(request, 'runoncreate') !== undefined })
     .catch(asValidation);
@@ -127,6 +128,12 @@ function asValidation(error: unknown): never {
   throw new AppError('invalid', text, { remedy, cause: error });
 }
 
+function noNodeWarning(tags: Readonly<Record<string, string>>): string {
+  const shown = JSON.stringify(tags).slice(0, TAGS_CHARACTERS_MAX);
+  return `no node has its tags ${shown}: unless one appears, its occurrences end as missed (no_target)`;
+}
+
+const TAGS_CHARACTERS_MAX = 300;
 const UNKNOWN_SHOWN_MAX = 20;
 const UNKNOWN_CHARACTERS_MAX = 60;
 
@@ -246,6 +253,7 @@ const DELETE: RouteSchema = {
   }),
   responses: {
     200: { description: 'The job as it was.', body: Schemas.Job },
+    400: Text('"running" is neither detach nor kill.'),
     404: NO_JOB,
     409: Text('Other jobs have it as their parent.'),
   },

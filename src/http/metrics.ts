@@ -36,11 +36,12 @@ export function metricsRoutes(services: Services, prometheus: boolean, clock: Cl
   return prometheus ? [health, metricsRoute(services), vars] : [health, vars];
 }
 
-/** Keys in alphabetical order, as Dkron's; `issues` only when there are some. */
+/** Keys in alphabetical order, as Dkron's; `issues` and `warnings` only when there are some. */
 function sendHealth(services: Services, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { leader, issues } = services.node.health();
-  if (issues.length === 0) return sendJson(request, reply, { leader, status: 'healthy' });
-  return sendJson(request, reply.code(503), { issues, leader, status: 'unhealthy' });
+  const { leader, issues, warnings } = services.node.health();
+  const warned = warnings.length === 0 ? {} : { warnings };
+  if (issues.length === 0) return sendJson(request, reply, { leader, status: 'healthy', ...warned });
+  return sendJson(request, reply.code(503), { issues, leader, status: 'unhealthy', ...warned });
 }
 
 function metricsRoute({ node }: Services): Route {

@@ -45,10 +45,26 @@ export function openApiDocument(routes: readonly Route[], version: string): Reco
     servers: [{ url: 'http://127.0.0.1:8080' }],
     tags: ['jobs', 'executions', 'runs', 'schedule', 'calendars', 'cluster', 'node'].map((name) => ({ name })),
     paths,
-    components: { schemas: componentSchemas(), securitySchemes: SECURITY },
+    components: { schemas: componentSchemas(), responses: SHARED_RESPONSES, securitySchemes: SECURITY },
     security: [{}, { basic: [] }, { bearer: [] }],
   };
 }
+
+/** A line of text on Dkron's routes, an Error on the others. */
+const REFUSED = {
+  'text/plain': { schema: { type: 'string' } },
+  'application/json': { schema: { $ref: `${REF}Error` } },
+};
+
+/** What any route answers before it is asked. */
+const SHARED_RESPONSES = {
+  Unauthorized: {
+    description: 'This node asks for credentials, and these are none it knows. Only where credential files are given.',
+    headers: { 'WWW-Authenticate': { description: 'What it asks for.', schema: { type: 'string' } } },
+    content: REFUSED,
+  },
+  Forbidden: { description: 'A page of another site, or a Host that is not allowed.', content: REFUSED },
+};
 
 const SECURITY = { basic: { type: 'http', scheme: 'basic' }, bearer: { type: 'http', scheme: 'bearer' } };
 
@@ -62,9 +78,13 @@ function operation(route: Route): Record<string, unknown> {
     ...(route.open === true ? { security: [] } : {}),
     ...parameters(schema),
     ...requestBody(schema),
-    responses: Object.fromEntries(
-      Object.entries(schema.responses).map(([status, response]) => [status, responseObject(response)]),
-    ),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(schema.responses).map(([status, response]) => [status, responseObject(response)]),
+      ),
+      ...(route.open === true ? {} : { 401: { $ref: '#/components/responses/Unauthorized' } }),
+      403: { $ref: '#/components/responses/Forbidden' },
+    },
   };
 }
 
@@ -95,12 +115,14 @@ function requestBody({ body, bodyType = 'application/json' }: RouteSchema): { re
     : { requestBody: { required: true, content: { [bodyType]: { schema: reference(body) } } } };
 }
 
-function responseObject({ description, body, type, headers }: ResponseSchema): Record<string, unknown> {
+function responseObject({ description, body, type, bytes, headers }: ResponseSchema): Record<string, unknown> {
+  const json = body === undefined ? undefined : { 'application/json': { schema: reference(body) } };
+  const raw = bytes === true ? { 'application/octet-stream': {} } : undefined;
   const content =
     type === undefined
-      ? body === undefined
+      ? json === undefined
         ? undefined
-        : { 'application/json': { schema: reference(body) } }
+        : { ...raw, ...json }
       : { [type]: { schema: { type: 'string' } } };
   const described = Object.entries(headers ?? {}).map(([name, text]) => [
     name,

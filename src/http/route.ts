@@ -23,6 +23,8 @@ export interface ResponseSchema {
   readonly body?: z.ZodType;
   /** Default application/json; text/plain for errors of Dkron's routes. */
   readonly type?: string;
+  /** Served as raw bytes too, unless JSON is asked for. */
+  readonly bytes?: true;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

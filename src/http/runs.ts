@@ -190,6 +190,7 @@ const LOG: RouteSchema = {
     200: {
       description: 'The bytes.',
       body: Schemas.LogPage,
+      bytes: true,
       headers: {
         'X-Belfry-Execution': 'Id of the execution.',
         'X-Belfry-From': 'Position of the first byte.',

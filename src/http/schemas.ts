@@ -180,6 +180,7 @@ export const Schemas = {
   Paused: z.object({ paused: z.boolean() }),
   Health: z.object({
     issues: z.array(z.string()).optional(),
+    warnings: z.array(z.string()).optional(),
     leader: z.boolean(),
     status: z.enum(['healthy', 'unhealthy']),
   }),

@@ -140,10 +140,12 @@ export interface NodeService {
   readonly name: string;
   readonly version: string;
   readonly tags: Record<string, string>;
+  /** Whether a job with these tags may run here. */
+  matches(tags: Readonly<Record<string, string>>): boolean;
   paused(): Promise<boolean>;
   setPaused(paused: boolean): Promise<boolean>;
-  /** Problems a person should know; healthy when empty. */
-  health(): { leader: boolean; issues: string[] };
+  /** What a person should know; healthy when there are no issues. */
+  health(): { leader: boolean; issues: string[]; warnings: string[] };
   /** POST /v1/leave: begins a graceful stop of this process. */
   leave(): void;
   httpAddress(): { host: string; port: number };

@@ -10,6 +10,8 @@ export interface PageData {
   readonly node: string;
   readonly version: string;
   readonly address: string;
+  /** What curl needs to prove itself, with a blank in front (curlCredentials). */
+  readonly curlCredentials: string;
   readonly issues: readonly string[];
   readonly paused: boolean;
   readonly jobs: number;
@@ -154,8 +156,8 @@ function anotherJob(data: PageData): Html {
   return markup`<section class="card"><details><summary>Create another job</summary>${command(data)}</details></section>`;
 }
 
-function command({ address }: PageData): Html {
-  const text = `curl -X POST ${address}/v1/jobs -d '{
+function command({ address, curlCredentials }: PageData): Html {
+  const text = `curl${curlCredentials} -X POST ${address}/v1/jobs -d '{
   "name": "hello",
   "schedule": "@every 10s",
   "executor": "shell",

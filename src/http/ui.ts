@@ -11,7 +11,8 @@ import { statusPage } from './ui-page.ts';
 const UPCOMING_SHOWN = 8;
 const RECENT_SHOWN = 15;
 
-export function uiRoutes(services: Services, clock: Clock): Route[] {
+/** `curlCredentials`: what the command on the page needs to be let in (src/model/curl.ts). */
+export function uiRoutes(services: Services, clock: Clock, curlCredentials: string): Route[] {
   return [
     {
       method: 'GET',
@@ -34,7 +35,7 @@ export function uiRoutes(services: Services, clock: Clock): Route[] {
         tag: 'node',
         responses: { 200: { description: 'HTML.', type: 'text/html' } },
       },
-      handler: (request, reply) => sendPage(services, clock, request, reply),
+      handler: (request, reply) => sendPage(services, { now: clock.now(), curlCredentials }, request, reply),
     },
   ];
 }
@@ -49,7 +50,7 @@ function toPages(request: FastifyRequest, reply: FastifyReply): FastifyReply {
 
 async function sendPage(
   services: Services,
-  clock: Clock,
+  given: { readonly now: number; readonly curlCredentials: string },
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -82,7 +83,7 @@ async function sendPage(
     running,
     recent: recent.runs,
     upcoming,
-    now: clock.now(),
+    ...given,
   });
   return reply
     .headers({

@@ -1,5 +1,5 @@
 /**
- * The only list of options. Flags, BELFRY_ environment names, file keys, `--help`, docs/configuration.md, the redacted dump and the type
+ * The only list of options. Flags, BELFRY_ environment names, file keys, `--help`, docs/configuration.md, the dump without secrets and the type
  * `Config` all derive from it. To add one: add it under options/, use `config.<field>` where it is obeyed, run `npm run gen`.
  */
 import type { Option } from './option.ts';

@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'invalid'
   | 'not_found'
   | 'parent_not_found'
+  | 'no_target'
   | 'has_dependents'
   | 'conflict'
   | 'overlap'
@@ -25,6 +26,7 @@ export const ERROR_TABLE: Record<ErrorCode, { status: number; retryable: boolean
   invalid: { status: 400, retryable: false },
   not_found: { status: 404, retryable: false },
   parent_not_found: { status: 404, retryable: false },
+  no_target: { status: 404, retryable: false },
   has_dependents: { status: 409, retryable: false },
   conflict: { status: 409, retryable: false },
   overlap: { status: 409, retryable: true },

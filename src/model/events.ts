@@ -37,7 +37,9 @@ export type BelfryEvent =
   | { kind: 'store_trouble'; what: string; outcome: string; delayMs: number }
   | { kind: 'disk'; state: 'ok' | 'low' | 'full' }
   | { kind: 'processor_problem'; job: string; problem: string }
-  | { kind: 'recovered'; unfinished: number; running: number; restarted: number }
+  /** pids: of what runs and this data does not know (it began after a backup was made that has been restored since). */
+  | { kind: 'recovered'; unfinished: number; running: number; restarted: number; unknownPids: readonly number[] }
+  | { kind: 'orphan_result'; execution: number; outcome: Outcome; exitCode: number | null }
   | { kind: 'swept'; occurrences: number; logs: number };
 
 export type Emit = (event: BelfryEvent) => void;

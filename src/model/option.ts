@@ -37,7 +37,7 @@ export interface OptionText {
   readonly since: string;
   /** Dkron has an option of this name and meaning. */
   readonly dkron?: true;
-  /** The value is a secret: shown as "(redacted)" wherever options are dumped. */
+  /** The value is a secret: left out wherever options are dumped. */
   readonly redact?: true;
   /** Other words for it as a file key or in the environment (Dkron's `tags` for `tag`). */
   readonly aliases?: readonly string[];
@@ -239,9 +239,12 @@ export function oneOf<const V extends string>(
 }
 
 /** key=value pairs: repeated flags, blanks between them in the environment, a file's mapping or list, or a JSON object as text. */
-export function map(spec: OptionText & { constraint?: string }): Option<Readonly<Record<string, string>>> {
+export function map(
+  spec: OptionText & { constraint?: string; check?: (keys: readonly string[]) => string | undefined },
+): Option<Readonly<Record<string, string>>> {
+  const { check, ...rest } = spec;
   return {
-    ...spec,
+    ...rest,
     kind: 'map',
     default: {},
     read(raw) {
@@ -250,6 +253,8 @@ export function map(spec: OptionText & { constraint?: string }): Option<Readonly
       if (pairs.value.length > ITEMS_MAX) return bad(`must have at most ${ITEMS_MAX} entries`);
       const wrong = pairs.value.find(([key]) => !/^[^\s=]{1,128}$/.test(key));
       if (wrong !== undefined) return bad('must be key=value pairs; a key has 1 to 128 characters without blanks');
+      const problem = check?.(pairs.value.map(([key]) => key));
+      if (problem !== undefined) return bad(problem);
       // No prototype, so that a key "__proto__" is a key like any other.
       return good(Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(pairs.value)));
     },
@@ -288,7 +293,7 @@ function pairsOfText(raw: string): Read<[string, string][]> {
     .split(/\s+/)
     .filter((part) => part !== '')
     .map(splitPair);
-  return parts.includes(undefined) ? bad('must be key=value, e.g. "role=web"') : good(parts as [string, string][]);
+  return parts.includes(undefined) ? bad('must be key=value, e.g. "pool=web"') : good(parts as [string, string][]);
 }
 
 function splitPair(pair: string): [string, string] | undefined {

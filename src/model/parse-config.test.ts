@@ -71,6 +71,24 @@ describe('sources', () => {
     expect(config.jobEnv).toEqual(['A', 'B', 'C']);
   });
 
+  test('several tags by the environment: blanks separate, a comma is part of the value', () => {
+    expect({ ...configOf(env({ BELFRY_TAG: 'pool=web  disk=ssd,nvme' })).tags }).toEqual({
+      pool: 'web',
+      disk: 'ssd,nvme',
+    });
+    expect({ ...configOf(env({ BELFRY_TAGS: '{"pool": "two words"}' })).tags }).toEqual({ pool: 'two words' });
+  });
+
+  test('tags the node sets itself are refused by name, from every source', () => {
+    const all = 'role, dc, region, version, server, expect, port, rpc_addr, node';
+    expect(problemsOf(flags(['tag', 'role=web'], ['tag', 'pool=web']))).toEqual([
+      `--tag: "role" is a tag the node sets itself (${all}); choose another name / For example pool=web. See "belfry agent --help".`,
+    ]);
+    expect(problemsOf(env({ BELFRY_TAG: 'dc=x rpc_addr=y' }))[0]).toContain('"dc", "rpc_addr" are tags');
+    for (const name of all.split(', ')) expect(problemsOf(file({ tags: { [name]: 'x' } }))).toHaveLength(1);
+    expect(configOf(flags(['tag', 'roles=web'])).tags['roles']).toBe('web');
+  });
+
   test('tags in each of their forms', () => {
     const forms: ConfigSources[] = [
       flags(['tag', 'a=1'], ['tag', 'b=x=y']),

@@ -32,6 +32,11 @@ export interface ConfigProblem {
   readonly remedy: string;
 }
 
+/** What is wrong with the file an option names. */
+export interface FileProblem extends ConfigProblem {
+  readonly field: OptionField;
+}
+
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config; readonly origins: Origins; readonly notices: readonly string[] }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };

@@ -41,6 +41,9 @@ describe('schedule settings', () => {
       { weekdays: [8] },
       { weekdays: ['monday'] },
       { ranges: [{ from: '12-24', to: '2026-01-02' }] },
+      { ranges: [{ from: '2027-02-10', to: '2027-02-01' }] },
+      { ranges: [{ from: '2027-02-10T10:00', to: '2027-02-09' }] },
+      { ranges: [{ from: '2027-02-10T10:00:00Z', to: '2027-02-10T10:00:00+01:00' }] },
       { ranges: [{ from: '2026-01-01T25:00', to: '2026-01-02' }] },
       { dates: Array.from({ length: 1001 }, () => '12-25') },
     ]) {

@@ -81,7 +81,16 @@ const CalendarRange = z
   .strictObject({ from: CalendarBound, to: CalendarBound })
   .refine(({ from, to }) => isYearly(from) === isYearly(to), {
     error: 'both ends must be yearly days ("12-24"), or neither',
-  });
+  })
+  .refine(({ from, to }) => !endsBefore(from, to), { error: 'ends before it begins: "to" must be the later one' });
+
+/** Only of what can be compared without a zone: two instants, or two days or wall times of one. */
+function endsBefore(from: string, to: string): boolean {
+  if (isYearly(from) || isYearly(to)) return false;
+  const instants = [from, to].filter((text) => InstantText.safeParse(text).success).length;
+  if (instants === 2) return Temporal.Instant.compare(to, from) < 0;
+  return instants === 0 && to < from.slice(0, to.length);
+}
 
 /** Sunday is 0 or 7, or "sun" … "sat". */
 const Weekday = z.union([

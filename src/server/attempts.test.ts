@@ -1,7 +1,7 @@
 // Retries, relaunches, dependents, ephemeral jobs, late results.
 import { describe, expect, test } from 'vitest';
 import { openHouse } from '../../test/sim/house.ts';
-import type { House } from '../../test/sim/kit.ts';
+import { type House, LEADER_OPTIONS } from '../../test/sim/kit.ts';
 
 const counters = (house: House, job: string) =>
   house.row(
@@ -27,6 +27,18 @@ describe('attempts', () => {
     expect(await counters(house, 'j')).toEqual({ success: 1, error: 2, status: 'success' });
   });
 
+  test('the wait before a later attempt is not lateness, and a toggle is one event', async () => {
+    const house = await openHouse({ script: ({ attempt }) => ({ outcome: attempt === 1 ? 'failed' : 'succeeded' }) });
+    await house.put({ name: 'j', schedule: '0 * * * * *', retries: 1, retry: { delay: '20s', factor: 1, jitter: 0 } });
+    await house.run(100);
+    const late = house.events.flatMap((event) => (event.kind === 'execution_started' ? event.latenessMs : []));
+    expect(late).toHaveLength(2);
+    expect(Math.max(...late)).toBeLessThan(1_000);
+    await house.do(house.leader.jobs.toggle('j'));
+    const changes = house.events.flatMap((event) => (event.kind === 'job_changed' ? event.change : []));
+    expect(changes).toEqual(['created', 'disabled']);
+  });
+
   test('retries run out', async () => {
     const house = await openHouse({ script: () => ({ outcome: 'failed' }) });
     await house.put({ name: 'j', schedule: '@manually', retries: 2 });
@@ -48,6 +60,25 @@ describe('attempts', () => {
     expect((await house.seen('j')).map((run) => run.executions.map((one) => one.outcome))).toEqual([
       ['failed', 'succeeded'],
     ]);
+  });
+
+  test('the end of an execution in no history is kept apart, told, acknowledged, and dropped with age', async () => {
+    const house = await openHouse({ leader: { retention: { ...LEADER_OPTIONS.retention, ageMs: 3_600_000 } } });
+    await house.put({ name: 'j', schedule: '@manually' });
+    await house.do(house.leader.jobs.run('j', { force: false }));
+    await house.run(3);
+    const [ended] = house.ends;
+    if (ended === undefined) throw new Error('nothing ended');
+    house.agent.redeliver({ ...ended, key: 77, exitCode: 3, outcome: 'failed' });
+    await house.run(3);
+    expect(house.events.filter(({ kind }) => kind === 'orphan_result')).toEqual([
+      { kind: 'orphan_result', execution: 77, outcome: 'failed', exitCode: 3 },
+    ]);
+    const kept = () => house.row('SELECT count(*) AS n FROM orphan_results');
+    expect(await kept()).toEqual({ n: 1 });
+    expect(await counters(house, 'j')).toEqual({ success: 1, error: 0, status: 'success' });
+    await house.run(7_200);
+    expect(await kept()).toEqual({ n: 0 });
   });
 
   test.each([false, true])('disabling a job ends its retries (the leader dies meanwhile: %s)', async (dies) => {

@@ -1,7 +1,8 @@
 /**
- * Hands intents to the agent in due order, at most `maxRuns` at once; a job takes at most half of the places while others wait, and runs
+ * Hands intents whose tags this node has to the agent in due order, at most `maxRuns` at once; a job takes at most half of the places while others wait, and runs
  * that catch up obey a rate. What waits here is durable in the store and can still be withdrawn.
  */
+import { matchesTags } from '../core/target.ts';
 import { Heap } from '../lib/heap.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { AgentSession, StartRequest } from '../model/agent.ts';
@@ -10,10 +11,15 @@ import type { LiveRun } from './live.ts';
 
 export interface DispatcherOptions {
   readonly epoch: number;
+  readonly node: string;
+  readonly tags: Readonly<Record<string, string>>;
   readonly maxRuns: number;
   /** Starts per second of occurrences that were older than grace. */
   readonly catchUpRate: number;
 }
+
+/** Why a run that waits here is given up: its start deadline passed, or no node with its tags appeared within its grace. */
+export type ExpiredReason = 'start_deadline' | 'no_target';
 
 /** One message to the agent carries at most so many starts, so that the first of a storm is not held up by the last. */
 const SEND_MAX = 256;
@@ -23,12 +29,15 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #agent: AgentSession;
   readonly #clock: Clock;
-  readonly #expire: (runs: LiveRun[]) => void;
+  readonly #expire: (runs: LiveRun[], reason: ExpiredReason) => void;
   readonly #waiting = new Heap<LiveRun>((run) => run.dueAt);
   readonly #deadlines = new Heap<LiveRun>((run) => run.dueAt + (run.job.startDeadlineMs ?? 0));
   /** Runs of jobs that already have half of the places, in due order. */
   readonly #parked = new Map<number, LiveRun[]>();
   readonly #held = new Set<LiveRun>();
+  /** Held, and of jobs whose tags this node does not have. */
+  readonly #unmatched = new Set<LiveRun>();
+  readonly #graceEnds = new Heap<LiveRun>((run) => run.dueAt + run.job.misfire.graceMs);
   readonly #perJob = new Map<number, number>();
   #catchUp: LiveRun[] = [];
   #catchUpTimer: Timer | undefined;
@@ -36,10 +45,10 @@ export class Dispatcher {
   #parkedCount = 0;
   #open = true;
 
-  /** `expire` is told of runs whose start deadline passed while they waited; they are withdrawn already. */
+  /** `expire` is told of runs that waited too long; they are withdrawn already. */
   constructor(
     options: DispatcherOptions,
-    modules: { agent: AgentSession; clock: Clock; expire: (runs: LiveRun[]) => void },
+    modules: { agent: AgentSession; clock: Clock; expire: (runs: LiveRun[], reason: ExpiredReason) => void },
   ) {
     this.#options = options;
     this.#agent = modules.agent;
@@ -49,12 +58,24 @@ export class Dispatcher {
 
   /** Waiting for a place, and at the agent. */
   get counts(): { waiting: number; running: number } {
-    return { waiting: this.#held.size, running: this.#running };
+    return { waiting: this.#held.size - this.#unmatched.size, running: this.#running };
+  }
+
+  /** Whether the job's tags let it run on this node. */
+  matches({ definition }: LiveRun['job']): boolean {
+    const { node, tags } = this.#options;
+    return matchesTags(definition.tags, { name: node, tags });
   }
 
   enqueue(runs: readonly LiveRun[]): void {
     for (const run of runs) {
       this.#held.add(run);
+      // As in Dkron, later attempts choose no node.
+      if (run.attempt === 1 && !this.matches(run.job)) {
+        this.#unmatched.add(run);
+        this.#graceEnds.push(run);
+        continue;
+      }
       this.#watchDeadline(run);
       if (run.catchUp) this.#catchUp.push(run);
       else this.#waiting.push(run);
@@ -71,6 +92,7 @@ export class Dispatcher {
 
   /** Takes back a run that has not been handed over; false when the agent has it. */
   withdraw(run: LiveRun): boolean {
+    this.#unmatched.delete(run);
     return this.#held.delete(run);
   }
 
@@ -175,7 +197,14 @@ export class Dispatcher {
       // The entry may be from before its first start.
       if (run.attempt === 1 && this.#held.delete(run)) expired.push(run);
     }
-    if (expired.length > 0) this.#expire(expired);
+    if (expired.length > 0) this.#expire(expired, 'start_deadline');
+    const left: LiveRun[] = [];
+    for (let run = this.#graceEnds.peek(); run !== undefined; run = this.#graceEnds.peek()) {
+      if (run.dueAt + run.job.misfire.graceMs > now) break;
+      this.#graceEnds.pop();
+      if (this.#unmatched.delete(run) && this.#held.delete(run)) left.push(run);
+    }
+    if (left.length > 0) this.#expire(left, 'no_target');
   }
 
   #releaseCatchUp(): void {

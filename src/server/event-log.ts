@@ -8,6 +8,8 @@ export interface EventLog {
   warn(fields: object, message: string): void;
 }
 
+const PIDS_SHOWN = 20;
+
 export function logEvent(log: EventLog, event: BelfryEvent): void {
   const { kind, ...fields } = event;
   switch (event.kind) {
@@ -31,7 +33,17 @@ export function logEvent(log: EventLog, event: BelfryEvent): void {
         : log.warn(fields, 'the disk is short of room; launching stops');
     case 'processor_problem':
       return log.warn(fields, 'a processor failed');
+    case 'orphan_result':
+      return log.warn(
+        fields,
+        'an execution that is in no history has ended; it began after the restored backup was made',
+      );
     case 'recovered':
+      if (event.unknownPids.length > 0)
+        log.warn(
+          { pids: event.unknownPids.slice(0, PIDS_SHOWN) },
+          `${event.unknownPids.length} executions run that are in no history: they began after the restored backup was made; kill -- -PID ends one`,
+        );
       return event.unfinished === 0
         ? log.debug(fields, 'nothing unfinished to take over')
         : log.info(fields, `took over ${event.unfinished} unfinished runs`);

@@ -1,4 +1,4 @@
-/** What a person should know about this node, one line each; healthy when there is nothing. */
+/** What a person should know about this node, one line each: issues make it unhealthy, warnings do not. */
 import { instantText } from '../model/time.ts';
 
 export interface HealthSources {
@@ -6,11 +6,10 @@ export interface HealthSources {
   readonly cursorsAhead: { readonly count: number; readonly resumesAt: number | null };
   /** The node's zone is not the one schedules were stored with. */
   readonly zoneDiffers: { readonly stored: string; readonly host: string } | null;
-  /** Jobs with a schedule that this version cannot read. */
   readonly agentUp: boolean;
 }
 
-export function healthIssues(sources: HealthSources): string[] {
+export function healthOf(sources: HealthSources): { issues: string[]; warnings: string[] } {
   const issues: string[] = [];
   const { disk, cursorsAhead, zoneDiffers, agentUp } = sources;
   if (disk === 'low') issues.push('the disk is short of room: nothing new is launched until there is space again');
@@ -22,9 +21,10 @@ export function healthIssues(sources: HealthSources): string[] {
         'or at once with POST /v1/jobs/JOB/cursor {"to":"now"}',
     );
   }
-  if (zoneDiffers !== null) {
-    issues.push(`schedules without a time zone use ${zoneDiffers.stored}, but this host is in ${zoneDiffers.host}`);
-  }
   if (!agentUp) issues.push('the runner that starts jobs is being restarted: runs wait');
-  return issues;
+  return { issues, warnings: zoneDiffers === null ? [] : [zoneWarning(zoneDiffers)] };
+}
+
+function zoneWarning({ stored, host }: NonNullable<HealthSources['zoneDiffers']>): string {
+  return `schedules without a time zone use ${stored}, but this host is in ${host}: --timezone settles it`;
 }

@@ -21,6 +21,8 @@ export interface Put {
   readonly input: JobInput;
   /** A restore keeps schedules that could no longer be stored anew. */
   readonly restore: boolean;
+  /** What is said of the change to a job that exists; absent: that it was updated. */
+  readonly change?: 'enabled' | 'disabled';
 }
 
 export interface JobPutsModules {
@@ -91,7 +93,7 @@ export class JobPuts {
         ? row?.version === plan.write.version + 1
         : (written.results[places[index] as number]?.rows.length ?? 0) > 0;
       if (!applied || row === undefined) return this.#parentProblem(puts[index] as Put);
-      this.#applyPut(plan, row, rows.get(row.name));
+      this.#applyPut(plan, row, rows.has(row.name) ? (puts[index]?.change ?? 'updated') : 'created');
       return views.get(row.name) as JobView;
     });
     return Promise.all(answers);
@@ -107,7 +109,11 @@ export class JobPuts {
     });
   }
 
-  #applyPut(plan: { write: JobWrite; definition: JobDefinition }, row: JobRow, before: JobRow | undefined): void {
+  #applyPut(
+    plan: { write: JobWrite; definition: JobDefinition },
+    row: JobRow,
+    change: 'created' | 'updated' | 'enabled' | 'disabled',
+  ): void {
     const { definitions, scheduler, live } = this.#m;
     definitions.setParent(row.id, plan.write.parent);
     this.#m.names.set(row.name, row.id, definitions.remember(row).definition.displayname);
@@ -119,7 +125,7 @@ export class JobPuts {
         else if (!run.job.definition.disabled) run.stopping ??= 'job_disabled';
       }
     }
-    this.#m.emit({ kind: 'job_changed', job: row.name, change: before === undefined ? 'created' : 'updated' });
+    this.#m.emit({ kind: 'job_changed', job: row.name, change });
   }
 }
 

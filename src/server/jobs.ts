@@ -14,7 +14,7 @@ import { type Delete, JobDeletes } from './job-deletes.ts';
 import { JobList, type JobListQuery } from './job-list.ts';
 import { JobNames } from './job-names.ts';
 import { JobPuts, type Put } from './job-puts.ts';
-import { expected, notFound } from './job-refusals.ts';
+import { expected, noTarget, notFound, overlaps } from './job-refusals.ts';
 import { anchorBy, planJobWrite } from './job-write.ts';
 import type { Launcher } from './launcher.ts';
 import { diskFull, type LeaderStore } from './leader-store.ts';
@@ -99,9 +99,9 @@ export class Jobs {
       this.#assertRoom();
       const definition = JSON.parse((await this.#row(name)).definition) as JobDefinition;
       const input: JobInput = { ...definition, disabled: !definition.disabled, counters: NO_COUNTERS };
-      const [result] = await this.#writes.putAll([{ input, restore: true }]);
+      const change = input.disabled ? 'disabled' : 'enabled';
+      const [result] = await this.#writes.putAll([{ input, restore: true, change }]);
       if (result instanceof AppError) throw result;
-      this.#m.emit({ kind: 'job_changed', job: name, change: input.disabled ? 'disabled' : 'enabled' });
       return result as JobView;
     });
   }
@@ -183,6 +183,7 @@ export class Jobs {
   }
 
   async #launchManual(job: CompiledJob, force: boolean): Promise<number> {
+    if (!this.#m.dispatcher.matches(job)) throw noTarget(job);
     const now = Math.floor(this.#m.clock.now());
     const { launcher, live } = this.#m;
     const running = [...live.ofJob(job.id)].find((run) => run.phase === 'active' || run.phase === 'retrying');
@@ -204,14 +205,7 @@ export class Jobs {
     const [run] = launched;
     if (run === undefined || run.decision === null) throw notFound(job.name);
     if (run.decision.phase !== 'final') return run.group;
-    throw new AppError(
-      'overlap',
-      `job ${job.name} is running (group ${running?.group ?? 'unknown'}) and its concurrency is ${job.concurrency}`,
-      {
-        remedy: 'wait for it, or run with ?force=true',
-        ...(running === undefined ? {} : { group: running.group }),
-      },
-    );
+    throw overlaps(job, running?.group, run.decision.reason);
   }
 }
 

@@ -1,10 +1,16 @@
 /** A node's configuration as the leader's options. */
+import type { TargetNode } from '../core/target.ts';
 import type { Config } from '../model/config.ts';
 import type { LeaderOptions } from './leader.ts';
 
-export function leaderOptions(config: Config, node: string, epoch: number, zone: string): LeaderOptions {
+export function leaderOptions(
+  config: Config,
+  node: TargetNode,
+  { epoch, zone }: { epoch: number; zone: string },
+): LeaderOptions {
   return {
-    node,
+    node: node.name,
+    tags: node.tags,
     epoch,
     maxRuns: config.maxRuns,
     maxWaiting: config.maxWaiting,

@@ -12,7 +12,7 @@ import { GET_META, putMeta } from '../store/meta.ts';
 import { clearMarker, readMarker } from '../store/restored-marker.ts';
 import { Calendars } from './calendars.ts';
 import { Definitions, type DefinitionsOptions } from './definitions.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Dispatcher, type ExpiredReason } from './dispatcher.ts';
 import { Identities } from './identity.ts';
 import { Jobs } from './jobs.ts';
 import { Launcher } from './launcher.ts';
@@ -27,6 +27,8 @@ import { type RetentionOptions, Sweeper } from './sweeper.ts';
 
 export interface LeaderOptions {
   readonly node: string;
+  /** Of this node, the reserved ones included: jobs choose by them. */
+  readonly tags: Readonly<Record<string, string>>;
   readonly epoch: number;
   readonly definitions: DefinitionsOptions;
   readonly maxRuns: number;
@@ -95,7 +97,7 @@ export class Leader {
     this.#dispatcher = new Dispatcher(options, {
       agent: modules.agent,
       clock: modules.clock,
-      expire: (runs) => this.#expire(runs),
+      expire: (runs, reason) => this.#expire(runs, reason),
     });
     const stop = (run: LiveRun, reason: StoppedReason) => this.#stopSoon(run, reason);
     const held = {
@@ -223,9 +225,9 @@ export class Leader {
     };
   }
 
-  /** Runs whose start deadline passed while they waited for a place. */
-  #expire(runs: LiveRun[]): void {
-    void this.#results.endWaitingSoon(runs, 'missed', 'start_deadline').catch(this.#modules.fail);
+  /** Runs that waited too long: for a place, or for a node with their tags. */
+  #expire(runs: LiveRun[], reason: ExpiredReason): void {
+    void this.#results.endWaitingSoon(runs, 'missed', reason).catch(this.#modules.fail);
   }
 
   #stopSoon(run: LiveRun, reason: StoppedReason): void {
@@ -272,7 +274,8 @@ function startedEvent(run: LiveRun, startedAtUs: number): BelfryEvent {
     group: run.group,
     attempt: run.attempt,
     executor: run.job.definition.executor,
-    latenessMs: startedAtUs / 1000 - run.dueAt,
+    // A later attempt is due when its wait is over.
+    latenessMs: startedAtUs / 1000 - (run.wakeAt ?? run.dueAt),
     trigger: run.trigger,
   };
 }

@@ -1,6 +1,7 @@
 /** This node as the API shows it: name, tags, health, pause, metrics. */
+import { matchesTags } from '../core/target.ts';
 import type { Config } from '../model/config.ts';
-import { healthIssues } from './health.ts';
+import { healthOf } from './health.ts';
 import type { Leader } from './leader.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -13,7 +14,12 @@ export interface NodeStatusModules {
   readonly leave: () => void;
 }
 
-const DKRON_RPC_PORT = 6868;
+export interface NodeStatusOptions {
+  readonly config: Config;
+  readonly name: string;
+  readonly version: string;
+  readonly tags: Record<string, string>;
+}
 
 export class NodeStatus {
   readonly name: string;
@@ -23,24 +29,18 @@ export class NodeStatus {
   readonly #config: Config;
   #address = { host: '', port: 0 };
 
-  constructor(options: { config: Config; name: string; version: string }, modules: NodeStatusModules) {
-    const { config, name, version } = options;
+  constructor(options: NodeStatusOptions, modules: NodeStatusModules) {
+    const { config, name, version, tags } = options;
     this.name = name;
     this.version = version;
     this.#m = modules;
     this.#config = config;
-    // Dkron's reserved tags (dkron.md §8.1), as a lone server has them.
-    this.tags = {
-      ...config.tags,
-      role: 'dkron',
-      dc: config.datacenter,
-      region: config.region,
-      version,
-      server: 'true',
-      expect: '1',
-      port: String(DKRON_RPC_PORT),
-      rpc_addr: `127.0.0.1:${DKRON_RPC_PORT}`,
-    };
+    this.tags = tags;
+  }
+
+  /** Whether a job with these tags may run here. */
+  matches(tags: Readonly<Record<string, string>>): boolean {
+    return matchesTags(tags, this);
   }
 
   listensAt(address: { host: string; port: number }): void {
@@ -60,16 +60,16 @@ export class NodeStatus {
     return paused;
   }
 
-  health(): { leader: boolean; issues: string[] } {
+  health(): { leader: boolean; issues: string[]; warnings: string[] } {
     const { zone, leader, disk, agent } = this.#m;
     const differs = this.#config.timezone === null && zone.used !== zone.host;
-    const issues = healthIssues({
+    const found = healthOf({
       disk: disk(),
       cursorsAhead: leader.scheduler.aheadOfClock(),
       zoneDiffers: differs ? { stored: zone.used, host: zone.host } : null,
       agentUp: agent.state().runners.some((runner) => runner.ready && !runner.draining),
     });
-    return { leader: true, issues };
+    return { leader: true, ...found };
   }
 
   leave(): void {

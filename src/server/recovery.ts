@@ -101,7 +101,10 @@ export async function recover(modules: RecoveryModules, options: { restored: boo
   dispatcher.enqueue(unsent.filter((run) => run.stopping === null));
   giveWay([...live.all()], modules);
   await promoteAll([...live.all()], modules);
-  emit({ kind: 'recovered', unfinished: runs.length, running, restarted: unsent.length });
+  const unknownPids = [...known.values()].flatMap((entry) =>
+    entry.state === 'started' ? (entry.started.pid ?? []) : [],
+  );
+  emit({ kind: 'recovered', unfinished: runs.length, running, restarted: unsent.length, unknownPids });
 }
 
 /** The unfinished runs, and the groups whose newest attempt was lost: what follows it is a relaunch, not a retry. */

@@ -21,7 +21,6 @@ import {
   type Finish,
   finishStatements,
   type LateRow,
-  orphanResult,
 } from '../store/results.ts';
 import type { Definitions } from './definitions.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -29,6 +28,7 @@ import type { Intent, LaunchBatch } from './launch-batch.ts';
 import type { Launcher } from './launcher.ts';
 import type { LeaderStore } from './leader-store.ts';
 import type { LiveRun, LiveRuns } from './live.ts';
+import { keepOrphan } from './orphans.ts';
 
 /** Runs a job's processors over an ended execution; answers the output to store. Handed in by app.ts. */
 export type ProcessOutput = (run: LiveRun, ended: ExecutionEnded) => Promise<string>;
@@ -285,13 +285,13 @@ export class Results {
   }
 
   async #recordLate(ended: ExecutionEnded): Promise<void> {
-    const { store, agent, clock } = this.#m;
+    const { store, agent } = this.#m;
     if (this.#closed) return;
     const [row] = await store.read<LateRow>(EXECUTION_BY_KEY, [ended.key], 'linearizable');
     if (row?.outcome === UNFINISHED) return this.#notLate(ended);
     const done =
       row === undefined
-        ? (await store.write([orphanResult(ended, clock.now())])).kind === 'committed'
+        ? await keepOrphan(ended, this.#m)
         : row.outcome !== LOST || ended.outcome === 'lost' || (await this.#correct(ended, row));
     if (done) agent.acknowledge([ended.key]);
   }

@@ -61,6 +61,7 @@ export async function endNode(
     await settled(leader, clock);
   }
   const running = agent.running();
+  log.info({ running }, running === 0 ? 'the node stops' : 'the node stops, its jobs go on');
   await scope.close(STOP_MS);
   if (stopping.error !== null) return { exitCode: 1, lastWords: messageOf(stopping.error) };
   return { exitCode: 0, lastWords: running === 0 ? null : lastWords(running, config) };

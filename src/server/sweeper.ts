@@ -11,6 +11,7 @@ import {
   deleteOccurrences,
   dropDeletedJob,
   dropOldVersions,
+  dropOrphans,
   forgetLogs,
   JOB_LOGS,
   JOB_PASS,
@@ -106,7 +107,10 @@ export class Sweeper {
     ]);
     const ended = jobs.length < PASS_JOBS;
     this.#passAt = ended ? 0 : (jobs.at(-1)?.id ?? 0);
-    if (ended) this.#restUntil = this.#m.clock.monotonic() + REST_MS;
+    if (ended) {
+      this.#restUntil = this.#m.clock.monotonic() + REST_MS;
+      await this.#write([dropOrphans(this.#m.clock.now() - this.#options.ageMs)]);
+    }
     for (const job of jobs) {
       await this.#sweepJob(job.id, scope);
       if (job.deleted_at !== null) await this.#write(dropDeletedJob(job.id));

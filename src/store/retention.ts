@@ -52,3 +52,12 @@ export function dropDeletedJob(jobId: number): Statement[] {
     { sql: DROP_VERSIONS_OF_GONE, params: [jobId] },
   ];
 }
+
+/** The oldest first; the table is looked at from its beginning and no further than that. */
+const DROP_ORPHANS =
+  'DELETE FROM orphan_results WHERE key IN (SELECT key FROM orphan_results ORDER BY key LIMIT 1000) AND seen_at < ?';
+
+/** Results of executions in no history, seen before `before` (epoch ms). */
+export function dropOrphans(before: number): Statement {
+  return { sql: DROP_ORPHANS, params: [before] };
+}

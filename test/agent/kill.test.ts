@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openCgroups } from '../../src/agent/runner/cgroup.ts';
+import { allProcesses, isDead } from '../../src/agent/process-table.ts';
 import { AgentWorld, alive, processesWith, until } from './kit.ts';
 
 let world: AgentWorld;
@@ -14,6 +15,14 @@ const hasCgroups = openCgroups() !== null;
 afterAll(() => {
   if (!hasCgroups) console.warn('skipped: kills by cgroup, because no writable cgroup v2 is here');
 });
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
 
 const escapes: [name: string, command: string][] = [
   ['nothing special', 'sleep 300'],
@@ -57,6 +66,36 @@ describe.each(ways)('$spawn, cgroups $cgroups', (way) => {
     host.tell({ stop: [{ key: run.key, reason: 'user' }] });
     expect(await host.ended(run.key)).toMatchObject({ outcome: 'cancelled', reason: 'user' });
     // Reported means verified: nobody is left at this moment, not only soon.
+    expect(processesWith(run.id)).toEqual([]);
+  });
+
+  test('nobody stays who was in the tree when its end was ordered, whatever ties die first', async () => {
+    const host = world.host({ ...way, ack: true });
+    await host.known();
+    const mark = String(100_000 + Math.floor(Math.random() * 800_000));
+    const wiped = `setsid env -i sh -c "(sleep 1${mark} &) ; sleep 2${mark}" & sleep 3${mark}`;
+    const run = world.run({ command: wiped, shell: 'true' }, { killGraceMs: 300 });
+    const left = () => allProcesses().filter((stat) => !isDead(stat) && commandOf(stat.pid).includes(mark));
+    host.tell({ start: [run] });
+    await host.started(run.key);
+    await until(() => left().filter((stat) => commandOf(stat.pid).startsWith('sleep')).length === 3);
+    host.tell({ stop: [{ key: run.key, reason: 'user' }] });
+    await host.ended(run.key);
+    expect(left()).toEqual([]);
+  });
+
+  test('the memory limit counts a child in a session of its own', async () => {
+    const host = world.host({ ...way, ack: true });
+    await host.known();
+    const eat = 'tail -c 200m /dev/zero | tail -c 200m >/dev/null; sleep 30';
+    const run = world.run({
+      command: `(setsid sh -c "${eat}" &) ; sleep 30`,
+      shell: 'true',
+      mem_limit: '60MB',
+      env: `W=${world.path('w')}`,
+    });
+    host.tell({ start: [run] });
+    expect(await host.ended(run.key)).toMatchObject({ outcome: 'failed', reason: 'memory' });
     expect(processesWith(run.id)).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 /** Output: both streams in observed order, any bytes, any amount, by processes and by executors of ours; and what a start can go wrong with. */
 import { createHash } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -228,11 +228,12 @@ test('out of descriptors: the run fails with that reason, the runner stays', asy
 describe('http', () => {
   let server: Server;
   let url = '';
+  let hanging: ServerResponse | undefined;
   beforeEach(async () => {
     server = createServer((request, response) => {
       if (request.url === '/big') response.end(Buffer.alloc(300_000, 'b'));
       else if (request.url === '/binary') response.end(Buffer.from([0xff, 0xfe, 0, 1]));
-      else if (request.url === '/hang') response.write('partial');
+      else if (request.url === '/hang') (hanging = response).write('partial');
       else response.end('hello');
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -258,6 +259,25 @@ describe('http', () => {
       outcome: 'failed',
       reason: 'start',
       message: 'executor "carrier-pigeon" is not in this version',
+    });
+  });
+
+  test('the body of a long response can be read while it comes', async () => {
+    const host = world.host({ ack: true });
+    await host.known();
+    const run = world.run({ url: `${url}/hang`, method: 'GET', timeout: '30' }, { executor: 'http' });
+    host.tell({ start: [run] });
+    await host.started(run.key);
+    const readable = () => tailOf(world.dataDir, run.key, 100).toString();
+    await until(() => readable() === 'partial');
+    hanging?.write(', more');
+    await until(() => readable() === 'partial, more');
+    hanging?.end();
+    expect(await host.ended(run.key)).toMatchObject({
+      outcome: 'succeeded',
+      outputBytes: 13,
+      logBytes: 13,
+      tail: 'partial, more',
     });
   });
 

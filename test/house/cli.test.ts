@@ -1,9 +1,10 @@
 // The commands as a person runs them: bin/belfry in a process of its own, in an empty directory and home.
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { skipUnless } from '../kit/skip.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -98,6 +99,63 @@ describe('belfry agent refuses before anything starts', () => {
   });
 });
 
+describe('files that options name, read before anything starts', () => {
+  /** What agent and config check both say; nothing may be created. */
+  async function refused(flags: readonly string[]): Promise<string> {
+    const data = join(cwd, 'data');
+    const started = await belfry(['agent', '--data-dir', data, '--http-addr', '127.0.0.1:0', ...flags]);
+    const checked = await belfry(['config', 'check', ...flags]);
+    expect({ agent: started.code, check: checked.code, out: started.out + checked.out }).toEqual({
+      agent: 2,
+      check: 2,
+      out: '',
+    });
+    expect(checked.err).toBe(started.err);
+    expect(started.err).not.toMatch(/^\s+at |secret/m);
+    expect(existsSync(data)).toBe(false);
+    return started.err;
+  }
+
+  test('credentials: option, path, line and remedy, never the content', async () => {
+    const tokens = write('tokens', 'good-token-0123456789\nmy-secret\n');
+    expect(await refused(['--auth-token-file', tokens])).toMatch(
+      /^belfry: --auth-token-file: .*\/tokens: line 2 is not a token of at least 16 .*\n {2}Write one token a line/,
+    );
+    const users = write('users', 'my-secret\n');
+    expect(await refused(['--auth-basic-file', users])).toMatch(
+      /^belfry: --auth-basic-file: .*\/users: line 1 is not user:password\n {2}Write one user:password a line/,
+    );
+    expect(await refused(['--auth-basic-file', cwd])).toMatch(/--auth-basic-file: cannot read .* \(EISDIR\)/);
+  });
+
+  test('a certificate or key that is no PEM: both named', async () => {
+    const [cert, key] = [write('cert.pem', 'my-secret'), write('key.pem', '')];
+    const said = await refused(['--tls-cert', cert, '--tls-key', key]);
+    expect(said).toMatch(/^belfry: --tls-cert: .*cert\.pem holds no usable PEM certificate .*\n {2}Name the file/);
+    expect(said).toMatch(/^belfry: --tls-key: .*key\.pem holds no usable PEM private key .*\n {2}Name the file/m);
+  });
+
+  const openssl = spawnSync('openssl', ['version']).status === 0;
+  skipUnless(openssl, 'no openssl command')('with openssl', () => {
+    const pair = (name: string, ...kind: string[]): [string, string] => {
+      const [cert, key] = [join(cwd, `${name}.pem`), join(cwd, `${name}.key`)];
+      const args = ['req', '-x509', '-nodes', '-days', '2', '-subj', '/CN=x', '-keyout', key, '-out', cert];
+      execFileSync('openssl', [...args, '-newkey', ...kind], { stdio: 'ignore' });
+      return [cert, key];
+    };
+
+    test('a key of another certificate, of the same kind and of another', async () => {
+      const ec = ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+      const [cert, key] = pair('own', ...ec);
+      for (const [, other] of [pair('ec', ...ec), pair('rsa', 'rsa:2048')])
+        expect(await refused(['--tls-cert', cert, '--tls-key', other])).toBe(
+          `belfry: --tls-key: ${other} is not the key of the certificate in ${cert}\n  Name the key the certificate was made for; the first certificate of the chain must be the node’s own.\n`,
+        );
+      expect((await belfry(['config', 'check', '--tls-cert', cert, '--tls-key', key])).code).toBe(0);
+    });
+  });
+});
+
 describe('belfry config', () => {
   test('files that options name are looked at before anything starts', async () => {
     const flags = [
@@ -120,7 +178,7 @@ describe('belfry config', () => {
     expect((await belfry(['config', 'show'])).out).toContain('node-name: "from-here"');
     write('.belfry/belfry.json', '{"node-name": "from-home"}');
     expect((await belfry(['config', 'show'])).out).toContain('node-name: "from-home"');
-    const named = write('dkron.yml', 'server: true\nbootstrap-expect: 1\nnode-name: named\ntags:\n  role: web\n');
+    const named = write('dkron.yml', 'server: true\nbootstrap-expect: 1\nnode-name: named\ntags:\n  pool: web\n');
     const { out } = await belfry(['config', 'show', '--origin', '--config', named]);
     expect(out).toMatch(/^node-name: "named" +# .*dkron\.yml: node-name$/m);
     expect((await belfry(['config', 'show'], { BELFRY_CONFIG: named })).out).toContain('node-name: "named"');
@@ -166,10 +224,15 @@ describe('belfry config', () => {
       'http://user:pw@127.0.0.1:1',
     ];
     const first = await belfry(['config', 'show', ...flags]);
-    expect(first.out).toContain('store-url: "(redacted)"');
-    const copied = write('copied.yml', first.out.replace(/^store-url.*$/m, ''));
+    expect(first.out).toMatch(/^# store-url: left out, it holds a secret$/m);
+    expect(first.out).not.toContain('pw@');
+    const copied = write('copied.yml', first.out);
     const second = await belfry(['config', 'show', '--config', copied]);
-    expect(second.out.replace(/^store-url.*$/m, '')).toBe(first.out.replace(/^store-url.*$/m, ''));
+    expect(second).toEqual({
+      code: 0,
+      err: '',
+      out: first.out.replace('# store-url: left out, it holds a secret', 'store-url: ""'),
+    });
   });
 });
 

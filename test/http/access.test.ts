@@ -128,6 +128,16 @@ describe('credentials', () => {
     }
   });
 
+  test('the command to paste on the page says how to prove oneself, in the words of the greeting', async () => {
+    const bearer = await node.get('/ui/', basic('ann:plain pass'));
+    expect(bearer.text).toContain('>curl -H &#34;Authorization: Bearer $TOKEN&#34; -X POST');
+    expect(node.output).toContain('curl -H "Authorization: Bearer $TOKEN" ');
+    const other = await startNode({ args: ['--auth-basic-file', file('one-user', 'ann:plain pass\n')] });
+    expect((await other.get('/ui/', basic('ann:plain pass'))).text).toContain('>curl -u USER:PASSWORD -X POST');
+    expect(other.output).toContain('curl -u USER:PASSWORD ');
+    await other.stop();
+  });
+
   test('wrong ones: 401, and the answer does not repeat them', async () => {
     for (const headers of [
       basic('ann:nope-nope'),
@@ -157,7 +167,7 @@ describe('starting', () => {
 
   test('credential files that are none: refused by line, without their content', async () => {
     await expect(startNode({ args: ['--auth-token-file', file('bad', 'my-secret\n')] })).rejects.toThrow(
-      /line 1 of the token file/,
+      /--auth-token-file: .*bad: line 1 is not a token/,
     );
     await expect(startNode({ args: ['--auth-token-file', file('bad', 'my-secret\n')] })).rejects.not.toThrow(
       /my-secret/,

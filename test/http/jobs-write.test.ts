@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { RFC3339_UTC, ZERO, create, expectLine, manual, nodeForFile } from './kit.ts';
 
-const node = nodeForFile();
+const node = nodeForFile({ args: ['--tag', 'pool=batch'] });
 
 const FULL = {
   name: 'full',
@@ -80,6 +80,16 @@ describe('creating', () => {
         expires_at: null,
       }),
     );
+  });
+
+  test('tags that no node has: 201 with a warning', async () => {
+    const answer = await node().post('/v1/jobs', manual('elsewhere', { tags: { pool: 'web:2' } }));
+    expect(answer.status).toBe(201);
+    expect(answer.headers['x-belfry-warning']).toBe(
+      'no node has its tags {"pool":"web:2"}: unless one appears, its occurrences end as missed (no_target)',
+    );
+    const run = await node().ask('POST', '/v1/jobs/elsewhere/run');
+    expectLine(run, 404, 'no node has the tags of job elsewhere: {"pool":"web:2"}');
   });
 
   test('next is the next planned time in UTC', async () => {

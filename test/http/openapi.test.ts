@@ -21,3 +21,19 @@ test('every reference has its schema and every operation its own id', async () =
   expect(new Set(ids).size).toBe(ids.length);
   expect(ids.length).toBeGreaterThan(35);
 });
+
+test('what routes share and what one alone has: bytes beside JSON, refusals before the route', async () => {
+  const { paths, components } = JSON.parse(await openApiText());
+  expect(Object.keys(paths['/v1/runs/{group}/log'].get.responses['200'].content)).toEqual([
+    'application/octet-stream',
+    'application/json',
+  ]);
+  for (const path of Object.values<any>(paths)) {
+    for (const { responses, security } of Object.values<any>(path)) {
+      expect(responses['403']).toEqual({ $ref: '#/components/responses/Forbidden' });
+      // Open to everybody: no credentials, no 401.
+      expect(responses['401'] === undefined).toBe(security?.length === 0);
+    }
+  }
+  expect(Object.keys(components.responses)).toEqual(['Unauthorized', 'Forbidden']);
+});

@@ -83,3 +83,27 @@ skipUnless(existsSync(FAKETIME), 'no faketime')('the clock stepped', () => {
     await eventually('health', async () => ((await node.get('/health')).status === 200 ? true : undefined));
   }, 60_000);
 });
+
+test('a host moved to another zone: schedules keep theirs, with a warning that is no reason for 503; --timezone lasts one start', async () => {
+  const zones: [args: string[], host: string, next: RegExp, warned: boolean][] = [
+    [[], 'UTC', /T12:00:00Z$/, false],
+    [[], 'Asia/Tokyo', /T12:00:00Z$/, true],
+    [['--timezone', 'Asia/Tokyo'], 'Asia/Tokyo', /T03:00:00Z$/, false],
+    [[], 'UTC', /T12:00:00Z$/, false],
+  ];
+  for (const [args, host, next, warned] of zones) {
+    node = await startNode({ dataDir: directory, args, env: { TZ: host } });
+    await create(node, {
+      name: 'noon',
+      schedule: '0 0 12 * * *',
+      disabled: false,
+      executor: 'shell',
+      owner: String(next),
+    });
+    expect((await node.get('/v1/jobs/noon')).json()).toMatchObject({ next: expect.stringMatching(next) as string });
+    const health = await node.get('/health');
+    expect(health.status).toBe(200);
+    expect(JSON.stringify(health.json()).includes('this host is in Asia/Tokyo')).toBe(warned);
+    await node.stop();
+  }
+}, 60_000);

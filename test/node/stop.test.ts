@@ -66,9 +66,11 @@ describe('a node that is told to stop', () => {
     expect(await ended(second, group)).toMatchObject({ outcome: 'cancelled', reason: 'user' });
   });
 
-  test('without running jobs it says nothing of them', async () => {
+  test('without running jobs its last line says so', async () => {
     const node = await start();
-    expect(await node.stop()).toBe(0);
+    process.kill(node.pid, 'SIGTERM');
+    expect(await node.exited).toBe(0);
+    expect(lastLine(node.output)).toBe('The node has stopped; no job is running.');
     expect(node.output).not.toMatch(/without the node/);
   });
 

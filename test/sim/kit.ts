@@ -27,6 +27,7 @@ export const RETENTION = {
 
 export const LEADER_OPTIONS: Omit<LeaderOptions, 'epoch'> = {
   node: 'node1',
+  tags: { pool: 'batch' },
   maxRuns: 500,
   maxWaiting: 20_000,
   catchUpRate: 50,

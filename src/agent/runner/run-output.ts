@@ -13,9 +13,13 @@ export interface RunOutput {
   finish(nowUs: number): LogSummary;
 }
 
+/** Looks (the watcher's, about a second in all) for which a run's short output stays in memory. */
+const LOOKS_IN_MEMORY = 5;
+
 /**
- * Output of an in-process executor. Up to `tailBytes` it stays in memory, because a file per short request would cost more than the request;
- * what is longer, or not text, goes to the same files a process would have written. Short text is then found in the result's tail, whole.
+ * Output of an in-process executor. Up to `tailBytes` it stays in memory while the run is young, because a file per short request would
+ * cost more than the request; what is longer, not text, or of a run that goes on is written to the same files a process would have
+ * written, where it can be read meanwhile. Short text of a short run is found in the result's tail, whole.
  */
 export class BufferedOutput implements RunOutput, OutputSink {
   readonly #limits: LogLimits;
@@ -25,6 +29,7 @@ export class BufferedOutput implements RunOutput, OutputSink {
   #file: Promise<FileHandle | null> | null = null;
   #writing: Promise<void> = Promise.resolve();
   #dropped = 0;
+  #looks = 0;
 
   constructor(limits: LogLimits, key: number) {
     this.#limits = limits;
@@ -35,7 +40,7 @@ export class BufferedOutput implements RunOutput, OutputSink {
     if (chunk.length === 0) return;
     this.#parts.push(chunk);
     this.#length += chunk.length;
-    if (this.#file !== null || this.#length > this.#limits.tailBytes) this.#spill();
+    if (this.#file !== null || this.#length > this.#limits.tailBytes || this.#looks >= LOOKS_IN_MEMORY) this.#spill();
   }
 
   drained(): Promise<void> {
@@ -49,6 +54,8 @@ export class BufferedOutput implements RunOutput, OutputSink {
   }
 
   poll(nowUs: number): boolean {
+    this.#looks += 1;
+    if (this.#looks === LOOKS_IN_MEMORY && this.#length > 0) this.#spill();
     return this.#file !== null && this.#log.poll(nowUs);
   }
 

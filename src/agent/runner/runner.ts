@@ -142,11 +142,12 @@ export class Runner {
       case 'start':
         return this.#start(message.epoch, message.runs);
       case 'stop':
-        for (const request of message.runs) {
-          const run = this.#table.get(request.key);
-          if (run !== undefined && run.ended === null) this.#watcher.stop(run, request);
-        }
-        return;
+        return this.#watcher.stopAll(
+          message.runs.flatMap((request) => {
+            const run = this.#table.get(request.key);
+            return run === undefined || run.ended !== null ? [] : { run, request };
+          }),
+        );
       case 'ack':
         return this.#table.acknowledge(message.keys);
       case 'takeover':

@@ -13,19 +13,26 @@ export interface TreeRoot {
   readonly startTicks: number;
 }
 
-/** Looks at /proc; remembers environments, which cost most to read and which a process cannot take back. */
+/** Looks at /proc; remembers environments, which cost most to read and which a process cannot take back, and who was seen in a tree. */
 export class ProcessTrees {
   readonly #environments = new Map<number, { startTicks: number; id: string | null }>();
+  /** By pid: members of trees that are being ended. */
+  readonly #claimed = new Map<number, { startTicks: number; key: number }>();
 
-  /** Living members of each tree now. `environments: false` is for polling: it skips the search for those who left group and descent. */
-  members(roots: readonly TreeRoot[], options: { environments: boolean }): Map<number, ProcessStat[]> {
+  /**
+   * Living members of each tree now. `environments: false` skips the search for those who left group and descent. `claim`: the trees are
+   * being ended, and who is a member now stays one when the parent that made it one is gone.
+   */
+  members(roots: readonly TreeRoot[], options: { environments: boolean; claim?: boolean }): Map<number, ProcessStat[]> {
     const processes = new Map(allProcesses().map((stat) => [stat.pid, stat]));
     const found = new Map<number, ProcessStat[]>(roots.map((root) => [root.key, []]));
     const owner = this.#ownerOf(roots, processes, options.environments);
     for (const stat of processes.values()) {
       if (isDead(stat) || stat.pid === process.pid) continue;
       const root = owner(stat);
-      if (root !== null) found.get(root.key)?.push(stat);
+      if (root === null) continue;
+      found.get(root.key)?.push(stat);
+      if (options.claim === true) this.#claimed.set(stat.pid, { startTicks: stat.startTicks, key: root.key });
     }
     if (options.environments) this.#forgetGone(processes);
     return found;
@@ -34,6 +41,7 @@ export class ProcessTrees {
   #ownerOf(roots: readonly TreeRoot[], processes: ReadonlyMap<number, ProcessStat>, environments: boolean) {
     const byPid = new Map<number, TreeRoot>();
     const byId = new Map<string, TreeRoot>();
+    const byKey = new Map(roots.map((root) => [root.key, root]));
     let oldest = Number.POSITIVE_INFINITY;
     for (const root of roots) {
       if (root.pid !== null) byPid.set(root.pid, root);
@@ -47,14 +55,22 @@ export class ProcessTrees {
       known.set(stat.pid, null);
       if (stat.startTicks < oldest) return null;
       const direct = byPid.get(stat.pid) ?? byPid.get(stat.session) ?? byPid.get(stat.group);
-      let root = direct !== undefined && stat.startTicks >= direct.startTicks ? direct : null;
-      const parent = processes.get(stat.parent);
-      if (root === null && parent !== undefined && parent.pid > 1) root = owner(parent);
+      let root = direct !== undefined && stat.startTicks >= direct.startTicks ? direct : this.#claimant(stat, byKey);
+      // Whoever is in a session or group that a member made descends from it, though its parent may be gone.
+      for (const relative of [stat.parent, stat.session, stat.group]) {
+        const other = root === null && relative > 1 ? processes.get(relative) : undefined;
+        if (other !== undefined) root = owner(other);
+      }
       if (root === null && environments) root = this.#byEnvironment(stat, byId);
       known.set(stat.pid, root);
       return root;
     };
     return owner;
+  }
+
+  #claimant({ pid, startTicks }: ProcessStat, byKey: ReadonlyMap<number, TreeRoot>): TreeRoot | null {
+    const claimed = this.#claimed.get(pid);
+    return claimed?.startTicks === startTicks ? (byKey.get(claimed.key) ?? null) : null;
   }
 
   #byEnvironment(stat: ProcessStat, byId: ReadonlyMap<string, TreeRoot>): TreeRoot | null {
@@ -71,6 +87,8 @@ export class ProcessTrees {
     for (const [pid, entry] of this.#environments) {
       if (processes.get(pid)?.startTicks !== entry.startTicks) this.#environments.delete(pid);
     }
+    for (const [pid, { startTicks }] of this.#claimed)
+      if (processes.get(pid)?.startTicks !== startTicks) this.#claimed.delete(pid);
   }
 }
 

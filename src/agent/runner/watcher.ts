@@ -63,7 +63,18 @@ export class Watcher {
   // Ends
 
   /** Stops by order of the leader; a run that waits or is already ending keeps its first reason. */
-  stop(run: Run, request: StopRequest): void {
+  stopAll(orders: readonly { run: Run; request: StopRequest }[]): void {
+    this.#claim(orders.map(({ run }) => run));
+    for (const { run, request } of orders) this.#stop(run, request);
+  }
+
+  /** Before the first signal: what it kills leaves children behind that nothing else ties to the run. */
+  #claim(runs: readonly Run[]): void {
+    const roots = runs.filter((run) => run.pid !== null && run.ending === null).map(rootOf);
+    if (roots.length > 0) unlessExhausted(() => this.#trees.members(roots, { environments: true, claim: true }));
+  }
+
+  #stop(run: Run, request: StopRequest): void {
     const graceMs = request.graceMs ?? run.request.killGraceMs;
     if (run.ending !== null) {
       run.ending.killAt = Math.min(run.ending.killAt, this.#clock.monotonic() + graceMs);
@@ -133,7 +144,7 @@ export class Watcher {
   #sweepRuns(due: readonly Run[], now: number): void {
     const killing = due.filter((run) => now >= (run.ending?.killAt ?? 0));
     if (killing.length > 0) this.#kill(killing);
-    const members = this.#trees.members(due.map(rootOf), { environments: true });
+    const members = this.#trees.members(due.map(rootOf), { environments: true, claim: true });
     for (const run of due) {
       const alive =
         (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
@@ -151,7 +162,8 @@ export class Watcher {
     if (processes.length === 0) return;
     const stopped = new Map<number, ProcessStat>();
     for (let round = 0; round < FREEZE_ROUNDS_MAX; round += 1) {
-      const members = [...this.#trees.members(processes.map(rootOf), { environments: true }).values()].flat();
+      const looked = this.#trees.members(processes.map(rootOf), { environments: true, claim: true });
+      const members = [...looked.values()].flat();
       const fresh = members.filter((stat) => stopped.get(stat.pid)?.startTicks !== stat.startTicks);
       if (fresh.length === 0) break;
       for (const stat of fresh) {
@@ -187,22 +199,24 @@ export class Watcher {
   }
 
   #enforceDeadlines(now: number): void {
+    const due: Run[] = [];
     for (const run of this.#limited) {
       if (run.state === 'ended') this.#limited.delete(run);
       else if (run.deadline !== null && now >= run.deadline) {
         // It ended by itself and only its exit has not come through yet (a busy or paused runner): that is no timeout.
         if (isUnreaped(run)) continue;
         this.#limited.delete(run);
-        if (run.ending === null)
-          this.#order(run, 'timeout', timeoutMessage(run.timeoutMs ?? 0), run.request.killGraceMs);
+        if (run.ending === null) due.push(run);
       }
     }
+    this.#claim(due);
+    for (const run of due) this.#order(run, 'timeout', timeoutMessage(run.timeoutMs ?? 0), run.request.killGraceMs);
   }
 
   #measure(now: number): void {
     this.#measureAt = now + MEMORY_INTERVAL_MS;
     for (const run of this.#measured) if (run.state === 'ended' || run.ending !== null) this.#measured.delete(run);
-    const members = this.#trees.members([...this.#measured].map(rootOf), { environments: false });
+    const members = this.#trees.members([...this.#measured].map(rootOf), { environments: true });
     for (const run of this.#measured) {
       const used = (members.get(run.request.key) ?? []).reduce((sum, stat) => sum + rssBytes(stat), 0);
       // No grace: what it does in its last second could take the machine down.
@@ -266,7 +280,8 @@ export function rootOf(run: Run): TreeRoot {
 }
 
 function memoryMessage(run: Run): string {
-  return `killed: its processes used more than ${formatBytes(run.memLimitBytes ?? 0)} of memory`;
+  const limit = formatBytes(run.memLimitBytes ?? 0);
+  return `killed: its processes used more than ${/\D/.test(limit) ? limit : `${limit} bytes`} of memory`;
 }
 
 const STOP_WORDS: Readonly<Record<StopRequest['reason'], string>> = {

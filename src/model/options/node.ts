@@ -3,6 +3,12 @@ import { bytes, map, oneOf, text } from '../option.ts';
 
 const since = '0.1.0';
 
+/** Tags a node gives itself: Dkron's reserved ones. What is configured under these names would be overwritten. */
+const OWN_TAGS = ['role', 'dc', 'region', 'version', 'server', 'expect', 'port', 'rpc_addr'] as const;
+export type OwnTag = (typeof OWN_TAGS)[number];
+/** In a job's tags `node` stands for the node's name. */
+const RESERVED_TAGS: readonly string[] = [...OWN_TAGS, 'node'];
+
 export const NODE_OPTIONS = {
   configFile: text({
     name: 'config',
@@ -45,9 +51,11 @@ export const NODE_OPTIONS = {
     group: 'Node',
     since,
     dkron: true,
-    example: 'role=web',
+    example: 'pool=web',
+    constraint: `not the node's own: ${RESERVED_TAGS.join(', ')}`,
+    check: reservedProblem,
     description:
-      'Tags of this node that jobs can ask for, as key=value; may be repeated. In a file also as a mapping under "tags".',
+      'Tags of this node that jobs can ask for, as key=value; may be repeated. In the environment several are separated by blanks (BELFRY_TAG="pool=web disk=ssd") and a comma is part of the value; for values with blanks write a JSON object. In a file also as a mapping under "tags".',
   }),
   datacenter: text({
     name: 'datacenter',
@@ -109,6 +117,13 @@ export const NODE_OPTIONS = {
     description: 'Keep the state in this rqlite instead of SQLite in the data directory.',
   }),
 } as const;
+
+function reservedProblem(keys: readonly string[]): string | undefined {
+  const taken = [...new Set(keys)].filter((key) => RESERVED_TAGS.includes(key)).map((key) => `"${key}"`);
+  if (taken.length === 0) return undefined;
+  const what = taken.length === 1 ? 'is a tag' : 'are tags';
+  return `${taken.join(', ')} ${what} the node sets itself (${RESERVED_TAGS.join(', ')}); choose another name`;
+}
 
 function urlProblem(url: string): string | undefined {
   return /^https?:$/.test(URL.parse(url)?.protocol ?? '') ? undefined : 'must be an http or https URL';

@@ -18,7 +18,7 @@ const FILE = `
 http-addr: 127.0.0.1:18080
 data-dir: /var/lib/belfry
 node-name: one
-tags: {role: web, dc: madrid}
+tags: {pool: web, site: madrid}
 log-level: debug
 misfire-grace: 5m
 max-runs: 100
