@@ -2,7 +2,7 @@
  * Makes and checks backups: one SQLite file that holds everything, with a manifest in its `meta` table. Made while a node runs: a
  * read-only connection copies one snapshot (VACUUM INTO), which neither waits for the node nor makes it wait.
  */
-import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
@@ -55,28 +55,45 @@ const BUSY_TIMEOUT_MS = 5_000;
 
 /**
  * Writes a backup of the data directory's database to `file`, which must not exist. It appears whole or not at all. Throws AppError:
- * `conflict` (the file exists), `not_found` (no database), `damaged`, `disk_full`.
+ * `conflict` (the file exists), `not_found` (no database, or no directory for the file), `damaged`, `disk_full`, `unavailable`.
  */
 export function createBackup(options: { dataDir: string; file: string }, modules: { clock: Clock }): BackupSummary {
   const source = databasePathOf(resolve(options.dataDir));
   const file = resolve(options.file);
   if (existsSync(file)) throw new AppError('conflict', `${file} exists already; a backup never overwrites one.`);
-  if (!existsSync(source)) throw new AppError('not_found', `There is no database in ${dirname(source)}.`);
+  assertDirectory(dirname(file));
+  if (!existsSync(source)) {
+    throw new AppError('not_found', `There is no database in ${dirname(source)}.`, {
+      field: 'data-dir',
+      remedy: 'Name the data directory of the node with --data-dir.',
+    });
+  }
   assertWhole(source);
   const draft = `${file}.partial`;
-  rmSync(draft, { force: true });
   try {
+    rmSync(draft, { force: true });
     copySnapshot(source, draft, modules.clock.now());
     const summary = verifyBackup(draft);
     // A link fails where a rename would replace what somebody else put there meanwhile.
     linkSync(draft, file);
-    return { ...summary, file };
-  } catch (error) {
-    throw backupError(error, source, file);
-  } finally {
     rmSync(draft, { force: true });
     syncDirectory(dirname(file));
+    return { ...summary, file };
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw backupError(error, source, file);
   }
+}
+
+/** Where the backup is to be written. Made by whoever wants it there: a mistyped path must not fill the wrong disk. */
+function assertDirectory(directory: string): void {
+  const found = statSync(directory, { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) return;
+  const absent = found === undefined;
+  throw new AppError('not_found', `${absent ? 'There is no' : 'Not a'} directory: ${directory}. No backup was made.`, {
+    field: 'file',
+    remedy: absent ? 'Create it, or name another file.' : 'Name a file in a directory.',
+  });
 }
 
 /** Checks every page and the schema version. Throws AppError `not_found`, `damaged` (says what is wrong) or `conflict` (too new). */
@@ -189,7 +206,11 @@ function backupError(error: unknown, source: string, file: string): unknown {
       cause: error,
     });
   }
-  return new AppError('unavailable', `The backup ${file} could not be made: ${failure.detail}.`, { cause: error });
+  return new AppError('unavailable', `The backup ${file} could not be made: ${failure.detail}.`, {
+    field: 'file',
+    remedy: `Check that this user may write in ${dirname(file)} and read ${source}.`,
+    cause: error,
+  });
 }
 
 export function syncFile(path: string): void {

@@ -30,6 +30,7 @@ export function damageOf(path: string): string | undefined {
   if (!existsSync(path)) {
     return hasBytes(`${path}-wal`) ? 'the file is missing, but its -wal is here' : undefined;
   }
+  if (!statSync(path).isFile()) return statSync(path).isDirectory() ? 'it is a directory' : 'it is not a regular file';
   const file = openSync(path, 'r');
   try {
     return damageOfFile(file, `${path}-wal`);

@@ -5,7 +5,7 @@
  * POSIX drops a process's locks on a file when the process closes ANY descriptor of it. So nothing else in this process may open `lock`;
  * who holds it stands in a file of its own, `holder.json`.
  */
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
@@ -27,6 +27,9 @@ export interface Holder {
   readonly startedAt: string;
 }
 
+/** Who asks for the directory: what to do when it is in use depends on it. */
+export type Purpose = 'node' | 'restore';
+
 /** holder.json is written in place at a fixed length, so that it needs no new block on a full disk. */
 const HOLDER_BYTES = 256;
 
@@ -34,10 +37,10 @@ const HOLDER_BYTES = 256;
  * Creates the directory (mode 0700) when absent and takes its lock. Throws AppError: `conflict` naming the pid of the process that holds
  * it, or `unavailable` when the directory cannot be used.
  */
-export function openDataDirectory(path: string, clock: Clock): DataDirectory {
+export function openDataDirectory(path: string, clock: Clock, purpose: Purpose = 'node'): DataDirectory {
   const absolute = resolve(path);
   prepare(absolute);
-  const lock = takeLock(absolute);
+  const lock = takeLock(absolute, purpose);
   writeHolder(absolute, { pid: process.pid, startedAt: instantText(clock.now()) });
   return { path: absolute, databasePath: databasePathOf(absolute), close: () => lock.close() };
 }
@@ -60,6 +63,12 @@ export function lastHolder(dataDir: string): Holder | undefined {
 }
 
 function prepare(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new AppError('unavailable', `The data directory ${path} is not a directory.`, {
+      field: 'data-dir',
+      remedy: 'Name a directory with --data-dir; an absent one is created.',
+    });
+  }
   try {
     // Only what this call created gets the mode; an existing directory keeps what its owner chose.
     if (createAll(path)) chmodSync(path, 0o700);
@@ -81,7 +90,7 @@ function createAll(path: string): boolean {
   return true;
 }
 
-function takeLock(path: string): DatabaseSync {
+function takeLock(path: string, purpose: Purpose): DatabaseSync {
   const lock = new DatabaseSync(join(path, 'lock'), { timeout: 0, open: false });
   try {
     lock.open();
@@ -90,7 +99,7 @@ function takeLock(path: string): DatabaseSync {
     return lock;
   } catch (cause) {
     if (lock.isOpen) lock.close();
-    if (classify(cause).kind === 'busy') throw inUse(path);
+    if (classify(cause).kind === 'busy') throw inUse(path, purpose);
     throw new AppError('unavailable', `The data directory ${path} cannot be locked: ${reason(cause)}.`, {
       field: 'data-dir',
       remedy: `Check that this user may write in it; a file named lock that is not Belfry's may be removed.`,
@@ -99,13 +108,19 @@ function takeLock(path: string): DatabaseSync {
   }
 }
 
-function inUse(path: string): AppError {
+/** A restore must not be sent to another directory: it would leave the one that needs it as it is. */
+const INSTEAD: Readonly<Record<Purpose, string>> = {
+  node: 'or give this node its own --data-dir and --http-addr',
+  restore: 'then restore again; a backup is never restored under a running node',
+};
+
+function inUse(path: string, purpose: Purpose): AppError {
   const holder = lastHolder(path);
   const who = holder === undefined ? 'another process' : `process ${holder.pid}, started ${holder.startedAt}`;
   const stop = holder === undefined ? 'Stop it first' : `Stop it first (kill ${holder.pid})`;
   return new AppError('conflict', `The data directory ${path} is in use by ${who}.`, {
     field: 'data-dir',
-    remedy: `${stop}, or give this node its own --data-dir and --http-addr.`,
+    remedy: `${stop}, ${INSTEAD[purpose]}.`,
   });
 }
 

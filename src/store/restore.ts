@@ -52,7 +52,7 @@ const SQL = {
  * On any error the directory's database is as it was.
  */
 export async function restoreBackup(options: RestoreOptions, modules: { clock: Clock }): Promise<RestoreResult> {
-  const directory = openDataDirectory(options.dataDir, modules.clock);
+  const directory = openDataDirectory(options.dataDir, modules.clock, 'restore');
   try {
     finishRestore(directory.databasePath);
     const summary = verifyBackup(options.file);

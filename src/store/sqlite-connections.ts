@@ -1,13 +1,14 @@
 /**
  * Opens the two connections of an SQLite store: the one that reads and writes, and the keeper. SQLite deletes the -wal file when its last
  * connection closes, unless that one is read-only; the file's blocks are part of the reserve for a full disk (reserve.ts), so a read-only
- * connection stays to the end.
+ * connection stays to the end. It is there before the writer too: a writer that closes alone copies the -wal into a damaged file.
  */
-import { closeSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
+import { DamagedPagesError, lookAtDatabase } from './first-look.ts';
 import { appErrorOf, classify } from './sqlite-errors.ts';
 import type { SqliteFailure } from './sqlite-errors.ts';
 import { syncDirectory } from './sync-directory.ts';
@@ -47,13 +48,19 @@ export function openConnections(
 ): { writer: DatabaseSync; keeper: DatabaseSync } {
   // Foreign keys off and no double-quoted literals, as in rqlite.
   const common = { enableForeignKeyConstraints: false, timeout: settings.busyTimeoutMs, open: false };
-  const writer = new DatabaseSync(path, common);
   const keeper = new DatabaseSync(path, { ...common, readOnly: true });
+  const writer = new DatabaseSync(path, common);
   try {
-    openWriter(writer, settings);
+    lookAtDatabase(path, {
+      busyTimeoutMs: settings.busyTimeoutMs,
+      wholeBytesMax: settings.startCheckBytesMax,
+      cacheBytes: CACHE_BYTES_BULK,
+    });
     keeper.open();
-    keeper.exec('PRAGMA cache_size = 4; SELECT count(*) FROM sqlite_schema');
-    if (statSync(path).size <= settings.startCheckBytesMax) checkPages(writer);
+    attach(keeper);
+    openWriter(writer, settings);
+    // Again, for a database that had no -wal until the writer gave it one.
+    attach(keeper);
     setCache(writer, settings.cacheBytesMax);
     return { writer, keeper };
   } catch (error) {
@@ -61,6 +68,11 @@ export function openConnections(
     for (const connection of [writer, keeper]) if (connection.isOpen) connection.close();
     throw appErrorOf(openFailure(error), path, error);
   }
+}
+
+/** From its first read on a connection has the -wal open, and no other that closes copies it into the file. */
+function attach(keeper: DatabaseSync): void {
+  keeper.exec('PRAGMA mmap_size = 0; PRAGMA cache_size = 4; SELECT count(*) FROM sqlite_schema');
 }
 
 export function setCache(connection: DatabaseSync, bytes: number): void {
@@ -78,18 +90,6 @@ function openWriter(writer: DatabaseSync, settings: Required<SqliteOptions>): vo
     PRAGMA wal_autocheckpoint = ${settings.checkpointPages};
     PRAGMA journal_size_limit = ${settings.walBytesKept};`);
 }
-
-/** Reads every page and follows every pointer, without the cost of comparing indexes with their tables. */
-function checkPages(writer: DatabaseSync): void {
-  const problems = writer
-    .prepare('PRAGMA quick_check(3)')
-    .all()
-    .map((row) => String(row['quick_check']));
-  if (problems.join() !== 'ok') throw new DamagedPagesError(problems.join('; '));
-}
-
-/** What quick_check found. */
-class DamagedPagesError extends Error {}
 
 function openFailure(error: unknown): SqliteFailure {
   return error instanceof DamagedPagesError ? { kind: 'damaged', detail: error.message } : classify(error);

@@ -89,7 +89,7 @@ export class SqliteDatabase implements Database {
 
   /** Copies what is in the -wal into the file, so that the file has all its blocks and the -wal starts again at its beginning. */
   checkpoint(): void {
-    this.#tryExec('PRAGMA wal_checkpoint(PASSIVE)');
+    if (this.#damaged === undefined) this.#tryExec('PRAGMA wal_checkpoint(PASSIVE)');
   }
 
   /** How many batches were answered `full` so far: a quota, say, shows nowhere else. */
@@ -118,7 +118,8 @@ export class SqliteDatabase implements Database {
 
   /**
    * Finishes what was handed in, then closes. What is in the -wal goes home first (best effort: it is safe where it is), so that a
-   * copy of the one file made after a clean stop is whole.
+   * copy of the one file made after a clean stop is whole. After damage nothing goes home: the keeper has the -wal open until the writer
+   * is closed, so SQLite does not do it either.
    */
   async close(): Promise<void> {
     if (this.#closed) return;

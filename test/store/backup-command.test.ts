@@ -45,6 +45,7 @@ it('says what it made, found and put back, and what happens next', async () => {
   const held = openDataDirectory(dataDir, systemClock);
   expect(await run.runBackupRestore({ dataDir, file, catchUp: false })).toBe(1);
   expect(complained.join('\n')).toContain(`in use by process ${process.pid}`);
+  expect(complained.join('\n')).toContain('then restore again');
   held.close();
   expect(await run.runBackupRestore({ dataDir, file, catchUp: false })).toBe(0);
   expect(said.join('\n')).toMatch(
@@ -61,4 +62,24 @@ it('says what is wrong and what to do, with exit code 1', async () => {
   expect(await run.runBackupVerify({ file })).toBe(1);
   expect(complained[0]).toBe(`belfry: There is no file ${file}.`);
   expect(complained[1]).toMatch(/is not a whole Belfry database: .*\n {2}Use another backup\./);
+});
+
+it('says which path is not what it should be', async () => {
+  const dataDir = temporaryDirectory();
+  const database = openStore(join(dataDir, 'belfry.db'));
+  await migrate(database);
+  const absent = join(temporaryDirectory(), 'absent');
+  const plain = join(temporaryDirectory(), 'plain');
+  writeFileSync(plain, '');
+  const { run, complained } = commands();
+  expect(await run.runBackupCreate({ dataDir, file: join(absent, 'a.db') })).toBe(1);
+  expect(complained.pop()).toMatch(`There is no directory: ${absent}. No backup was made.`);
+  expect(await run.runBackupCreate({ dataDir, file: join(plain, 'a.db') })).toBe(1);
+  expect(complained.pop()).toMatch(`Not a directory: ${plain}. No backup was made.`);
+  expect(await run.runBackupCreate({ dataDir: absent, file: join(dataDir, 'a.db') })).toBe(1);
+  expect(complained.pop()).toMatch(`There is no database in ${absent}.`);
+  expect(await run.runBackupVerify({ file: dataDir })).toBe(1);
+  expect(complained.pop()).toMatch(`${dataDir} is not a whole Belfry database: it is a directory.`);
+  expect(await run.runBackupRestore({ dataDir: plain, file: dataDir, catchUp: false })).toBe(1);
+  expect(complained.pop()).toMatch(`The data directory ${plain} is not a directory.`);
 });

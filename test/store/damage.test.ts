@@ -11,6 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { damageOf } from '../../src/store/damage.ts';
 import { migrate } from '../../src/store/migrations.ts';
@@ -102,7 +103,106 @@ describe('a damaged database', () => {
   });
 });
 
+/**
+ * A database as a crash leaves it: most of it in the file, the last commit only in the -wal, and a -shm. The copy is made while the
+ * original is open.
+ */
+async function sampleWithWal(): Promise<string> {
+  const path = join(temporaryDirectory(), 'belfry.db');
+  const database = openStore(path);
+  await migrate(database);
+  await commit(database, ...executions(1, 1000));
+  database.checkpoint();
+  await commit(database, s('UPDATE leadership SET renewals = renewals + 1'));
+  const copy = join(temporaryDirectory(), 'belfry.db');
+  for (const suffix of WITH_WAL) copyFileSync(path + suffix, copy + suffix);
+  return copy;
+}
+
+const WITH_WAL = ['', '-wal', '-shm'];
+
+function sums(path: string, suffixes: readonly string[] = WITH_WAL): string[] {
+  return suffixes.map((suffix) => `${suffix} ${sum(path + suffix)}`);
+}
+
+describe('a damaged database with a -wal beside it', () => {
+  // Pages of the schema, of roots, of rows, of overflow: SQLite meets each at another step of opening.
+  it.each([
+    [1, 1],
+    [2, 20],
+    [10, 20],
+    [21, 9],
+    [30, 1],
+    [60, 20],
+  ])('from page %i, %i pages long: no file changes when it is met at start', async (first, count) => {
+    const path = await sampleWithWal();
+    overwrite(path, first * PAGE, Buffer.alloc(count * PAGE));
+    const before = sums(path);
+    expect(() => openStore(path)).toThrow(expect.objectContaining({ code: 'damaged' }));
+    expect(sums(path)).toEqual(before);
+  });
+
+  it('in its schema: no file changes, too large to be checked or not', async () => {
+    const path = await sampleWithWal();
+    overwrite(path, 100, Buffer.alloc(8, 0xa5));
+    const before = sums(path);
+    expect(() => openStore(path, { startCheckBytesMax: 0 })).toThrow(expect.objectContaining({ code: 'damaged' }));
+    expect(sums(path)).toEqual(before);
+  });
+
+  it('met by the migration: the file and the -wal stay as they are', async () => {
+    const path = await sampleWithWal();
+    const twin = openStore(await sampleWithWal());
+    const root = Number(await value(twin, `SELECT rootpage FROM sqlite_schema WHERE name = 'meta'`));
+    overwrite(path, (root - 1) * PAGE, Buffer.alloc(PAGE));
+    const before = sums(path, ['', '-wal']);
+    const database = openStore(path, { startCheckBytesMax: 0 });
+    await expect(migrate(database)).rejects.toMatchObject({ code: 'damaged' });
+    await database.close();
+    expect(sums(path, ['', '-wal'])).toEqual(before);
+  });
+
+  it('keeps the file and the -wal when its -shm is lost', async () => {
+    const path = await sampleWithWal();
+    overwrite(path, 10 * PAGE, Buffer.alloc(20 * PAGE));
+    rmSync(`${path}-shm`);
+    const before = sums(path, ['', '-wal']);
+    expect(() => openStore(path)).toThrow(expect.objectContaining({ code: 'damaged' }));
+    expect(sums(path, ['', '-wal'])).toEqual(before);
+  });
+
+  it('met at first touch: the file and the -wal stay as they are then, whatever is asked of the store', async () => {
+    const path = await sampleWithWal();
+    overwrite(path, 60 * PAGE, Buffer.alloc(40 * PAGE));
+    const before = sums(path, ['', '-wal']);
+    const database = openStore(path, { startCheckBytesMax: 0 });
+    await expect(database.read('local', 'SELECT count(message) FROM executions')).rejects.toMatchObject({
+      code: 'damaged',
+    });
+    database.checkpoint();
+    await expect(database.write(executions(5000, 1))).rejects.toMatchObject({ code: 'damaged' });
+    await database.close();
+    expect(sums(path, ['', '-wal'])).toEqual(before);
+  });
+});
+
 describe('a sound database', () => {
+  it('is opened after a crash with what only its -wal holds', async () => {
+    const database = openStore(await sampleWithWal());
+    expect(await value(database, 'SELECT renewals FROM leadership')).toBe(1);
+  });
+
+  it('may have the journal of a first start after a restore that was cut off', async () => {
+    const path = await sample();
+    const writer = new DatabaseSync(path);
+    writer.exec('PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN; UPDATE executions SET relaunch = 7');
+    const copy = join(temporaryDirectory(), 'belfry.db');
+    for (const suffix of ['', '-journal']) copyFileSync(path + suffix, copy + suffix);
+    writer.close();
+    const database = openStore(copy);
+    expect(await value(database, 'SELECT max(relaunch) FROM executions')).toBe(0);
+  });
+
   it('is made when there is none', async () => {
     const path = join(temporaryDirectory(), 'belfry.db');
     expect(damageOf(path)).toBeUndefined();

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
+import { AppError } from '../../src/model/errors.ts';
 import { lastHolder, openDataDirectory } from '../../src/store/data-directory.ts';
 import { defer, openStore, startChild, temporaryDirectory, value } from './kit.ts';
 
@@ -38,6 +39,22 @@ describe('data directory', () => {
     );
   });
 
+  it('does not send a restore to another directory when this one is in use', () => {
+    const path = temporaryDirectory();
+    open(path);
+    const remedyOf = (purpose: 'node' | 'restore') => {
+      try {
+        openDataDirectory(path, systemClock, purpose).close();
+      } catch (error) {
+        return error instanceof AppError ? error.remedy : undefined;
+      }
+      return undefined;
+    };
+    expect(remedyOf('node')).toContain('or give this node its own --data-dir');
+    expect(remedyOf('restore')).toContain(`Stop it first (kill ${process.pid}), then restore again`);
+    expect(remedyOf('restore')).not.toContain('--data-dir');
+  });
+
   it('refuses a second opening in the same process, and the first keeps its lock', () => {
     const path = temporaryDirectory();
     open(path);
@@ -70,6 +87,18 @@ describe('data directory', () => {
     const file = join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
     expect(() => open(join(file, 'x'))).toThrow(expect.objectContaining({ code: 'unavailable', field: 'data-dir' }));
+  });
+
+  it('says when it is not a directory', () => {
+    const file = join(temporaryDirectory(), 'file');
+    writeFileSync(file, '');
+    expect(() => open(file)).toThrow(
+      expect.objectContaining({
+        code: 'unavailable',
+        field: 'data-dir',
+        message: `The data directory ${file} is not a directory.`,
+      }),
+    );
   });
 
   it('keeps every write acknowledged before kill -9', async () => {
