@@ -11,7 +11,7 @@ export const JOB_LIMITS = {
   nameBytesMax: 240,
   /** displayname, owner, owner_email, timezone, executor. */
   textCharactersMax: 1_000,
-  scheduleCharactersMax: 2_000,
+  scheduleCharactersMax: 1_000,
   /** Entries of one map, and processors of a job. */
   mapEntriesMax: 1_000,
   mapKeyCharactersMax: 1_000,

@@ -109,7 +109,7 @@ describe('parseJobInput', () => {
     ['a long name', { name: 'é'.repeat(121) }, 'name is longer than 240 bytes'],
     ['its own parent', { name: 'a', parent_job: 'a' }, 'the job can not have itself as parent'],
     ['neither schedule nor parent', { name: 'a' }, 'schedule is empty'],
-    ['a long schedule', { name: 'a', schedule: '*'.repeat(100_000) }, 'schedule is longer than 2000 characters'],
+    ['a long schedule', { name: 'a', schedule: '*'.repeat(100_000) }, 'schedule is longer than 1000 characters'],
     ['concurrency', { name: 'a', schedule: '@manually', concurrency: 'forbit' }, 'concurrency must be one of'],
     [
       'shell timeout',

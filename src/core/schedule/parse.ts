@@ -1,5 +1,6 @@
 // Text → schedule. Refusals say where, why and what would be right; nothing here can loop, because the text is limited first.
 import { parseDuration } from '../../model/duration.ts';
+import { JOB_LIMITS } from '../../model/job-schema.ts';
 import type { ScheduleWarning } from '../../model/schedule.ts';
 import { countBelow60, popcount } from './bits.ts';
 import { isRefusal, type FieldSet, type Refusal } from './field-value.ts';
@@ -12,7 +13,7 @@ import type { CronSchedule, DayMode, ParseOptions, ParseResult, Schedule, Schedu
 import { resolveZone, suggestZone } from './zone.ts';
 
 /** No schedule needs more; a longer one is a slip or an attack. */
-export const TEXT_MAX = 1_000;
+export const TEXT_MAX = JOB_LIMITS.scheduleCharactersMax;
 
 interface Parsed {
   readonly schedule: Schedule;
