@@ -118,7 +118,9 @@ const TONE: Readonly<Record<string, string>> = {
 };
 
 function recentRow(run: RunView, now: number): Html {
-  const outcome = run.outcome ?? (run.phase === 'active' ? 'running' : run.phase);
+  // An active one may still wait for a place, or for a node with its tags.
+  const begun = run.executions.some(({ state }) => state !== 'waiting');
+  const outcome = run.outcome ?? (run.phase !== 'active' ? run.phase : begun ? 'running' : 'waiting');
   const many = run.count > 1 ? markup` <small>× ${run.count_exact ? '' : '≥ '}${run.count}</small>` : undefined;
   const why = run.reason === '' ? undefined : markup` <small>${run.reason.replaceAll('_', ' ')}</small>`;
   return markup`<tr><td><span class="${TONE[outcome] ?? 'calm'}">${outcome.replaceAll('_', ' ')}</span>${why}${many}</td>
