@@ -192,7 +192,8 @@ const previews: Target = {
   name: 'preview request',
   weight: 5,
   limitMs: 400,
-  stepsMax: 1_000_000,
+  // Up to a thousand times, each looked for in every calendar.
+  stepsMax: 10_000_000,
   run(dice) {
     const request = dice.mangleJson(
       {
