@@ -1,12 +1,13 @@
 /**
  * `npm run fuzz`: a million inputs, or `--count N`, `--minutes N`; `--seed N` repeats a run, `--only TARGET --input SEED` one input. The
  * inputs run in a worker thread, so that one that hangs is named and ends the run. What the slowest inputs of each target cost in steps
- * is counted and held to the target's budget.
+ * is counted and held to a budget.
  */
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { closeTargets, fuzz, type FuzzReport, TARGETS, tryInput } from './run.ts';
 import { countSteps } from './steps.ts';
+import { STEPS_MAX } from './target.ts';
 
 interface Options {
   readonly seed: number;
@@ -123,14 +124,10 @@ function say({ counts, faults, slowest }: FuzzReport, seed: number): boolean {
     inputs += count;
     const slow = slowest.get(name) ?? [];
     const steps = Math.max(0, ...slow.map((input) => input.steps ?? 0));
-    const cost = `${slow[0]?.tookMs.toFixed(1) ?? '?'} ms, at most ${steps} of ${stepsMaxOf(name)} steps`;
+    const cost = `${slow[0]?.tookMs.toFixed(1) ?? '?'} ms, at most ${steps} of ${STEPS_MAX} steps`;
     console.log(`${failed.has(name) ? 'FAILED' : 'ok    '} ${name}: ${count} inputs, slowest ${cost}`);
   }
   console.log(`${inputs} inputs with seed ${seed}`);
   console.log(`${counts.size - failed.size} passed, ${failed.size} failed`);
   return failed.size === 0;
-}
-
-function stepsMaxOf(name: string): number | undefined {
-  return TARGETS.find((target) => target.name === name)?.stepsMax;
 }

@@ -1,6 +1,6 @@
 /** Draws inputs for all targets by their weights; the same seed gives the same inputs. */
 import { Dice } from './dice.ts';
-import { Fault, type Target } from './target.ts';
+import { Fault, STEPS_MAX, type Target } from './target.ts';
 import { configTargets } from './targets/configs.ts';
 import { diskTargets } from './targets/disk.ts';
 import { jobTargets } from './targets/jobs.ts';
@@ -94,22 +94,22 @@ function slowestOf(known: SlowInput[], input: SlowInput): SlowInput[] {
   return [...known, input].sort((a, b) => b.tookMs - a.tookMs).slice(0, COUNTED);
 }
 
-/** The slowest inputs of each target within its budget of steps. */
+/** The slowest inputs of each target within the budget of steps. */
 async function countSlowest(
   targets: readonly Target[],
   slowest: ReadonlyMap<string, readonly SlowInput[]>,
   countSteps: NonNullable<FuzzOptions['countSteps']>,
 ): Promise<FuzzFault[]> {
   const faults: FuzzFault[] = [];
-  for (const { name, stepsMax } of targets) {
+  for (const { name } of targets) {
     for (const input of slowest.get(name) ?? []) {
       try {
         input.steps = await countSteps(name, input.inputSeed);
       } catch {
         continue; // It is among the faults already.
       }
-      if (input.steps > stepsMax)
-        faults.push({ target: name, inputSeed: input.inputSeed, message: tooMany(input.steps, stepsMax) });
+      if (input.steps > STEPS_MAX)
+        faults.push({ target: name, inputSeed: input.inputSeed, message: tooMany(input.steps) });
     }
   }
   return faults;
@@ -142,11 +142,11 @@ export async function tryInput(
   if (countSteps === undefined)
     return { message: `one input took ${bestMs.toFixed(0)} ms, more than ${target.limitMs}`, tookMs: bestMs };
   const steps = await countSteps(target.name, inputSeed);
-  return { message: steps > target.stepsMax ? tooMany(steps, target.stepsMax) : null, tookMs: bestMs };
+  return { message: steps > STEPS_MAX ? tooMany(steps) : null, tookMs: bestMs };
 }
 
-function tooMany(steps: number, stepsMax: number): string {
-  return `one input cost ${steps} steps, more than ${stepsMax}`;
+function tooMany(steps: number): string {
+  return `one input cost ${steps} steps, more than ${STEPS_MAX}`;
 }
 
 export async function closeTargets(): Promise<void> {

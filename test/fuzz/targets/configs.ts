@@ -33,7 +33,6 @@ const sources: Target = {
   name: 'configuration sources',
   weight: 8,
   limitMs: 250,
-  stepsMax: 1_000_000,
   run(dice) {
     const argv = Array.from({ length: dice.size(6) }, () => dice.mangle(flag(dice)));
     const env = Object.fromEntries(
@@ -100,7 +99,6 @@ const files: Target = {
   name: 'configuration file',
   weight: 3,
   limitMs: 1_000,
-  stepsMax: 1_000_000,
   async run(dice) {
     const path = join(directory, dice.pick(['belfry.yml', 'belfry.json']));
     const text = dice.chance(0.1)
@@ -127,7 +125,6 @@ const units: Target = {
   name: 'durations, sizes and addresses',
   weight: 6,
   limitMs: 250,
-  stepsMax: 1_000_000,
   run(dice) {
     const text = dice.mangle(value(dice));
     withInput(text, () => {

@@ -19,7 +19,6 @@ const logs: Target = {
   name: 'log and index',
   weight: 5,
   limitMs: 400,
-  stepsMax: 1_000_000,
   run(dice) {
     const base = logBase(directory, KEY);
     mkdirSync(dirname(base), { recursive: true });
@@ -77,7 +76,6 @@ const journals: Target = {
   name: 'runner journal',
   weight: 4,
   limitMs: 400,
-  stepsMax: 1_000_000,
   run(dice) {
     const records = Array.from({ length: dice.size(20) }, (_, index) => record(dice, KEY + dice.int(index + 1)));
     const accepted = new Set(records.flatMap((one) => (one.r === 'accept' ? [one.run.key] : [])));
@@ -96,7 +94,6 @@ const messages: Target = {
   name: 'runner messages',
   weight: 4,
   limitMs: 250,
-  stepsMax: 1_000_000,
   run(dice) {
     const sent: RunnerMessage[] = Array.from({ length: dice.size(8) }, () => ({
       t: 'problem',

@@ -67,7 +67,6 @@ const bodies: Target = {
   name: 'job JSON',
   weight: 25,
   limitMs: 250,
-  stepsMax: 1_000_000,
   run(dice) {
     const text = dice.chance(0.4) ? dice.mangle(JSON.stringify(JOB)) : JSON.stringify(dice.mangleJson(JOB, 0.05));
     withInput(text, () => {
@@ -152,7 +151,6 @@ const executors: Target = {
   name: 'executor configuration',
   weight: 8,
   limitMs: 250,
-  stepsMax: 1_000_000,
   run(dice) {
     const kind = dice.pick(['shell', 'http'] as const);
     const config = Object.fromEntries(
@@ -199,8 +197,6 @@ const arrays: Target = {
   name: 'restore stream',
   weight: 6,
   limitMs: 250,
-  // A hundred thousand brackets are a hundred thousand steps several times over.
-  stepsMax: 10_000_000,
   async run(dice) {
     const values = Array.from({ length: dice.size(6) }, () => dice.json());
     const good = JSON.stringify(values, null, dice.pick([0, 2]));

@@ -47,7 +47,6 @@ const visits: Target = {
   name: 'hosts and origins',
   weight: 6,
   limitMs: 250,
-  stepsMax: 1_000_000,
   run(dice) {
     const host = dice.mangle(dice.pick(HOSTS));
     const origin = dice.chance(0.5) ? dice.mangle(dice.pick(ORIGINS)) : undefined;
@@ -80,7 +79,6 @@ const credentials: Target = {
   weight: 2,
   // A wrong password costs that much on purpose.
   limitMs: 2_000,
-  stepsMax: 1_000_000,
   async run(dice) {
     const files = {
       basic: dice.mangle('# people\nann:secret-1\nbob:secret-2\n'),
@@ -109,7 +107,6 @@ const jobHttp: Target = {
   name: 'http job texts',
   weight: 8,
   limitMs: 400,
-  stepsMax: 1_000_000,
   async run(dice) {
     const text = dice.mangle(
       dice.pick([
@@ -204,7 +201,6 @@ const rqlite: Target = {
   name: 'rqlite answers',
   weight: 3,
   limitMs: 1_000,
-  stepsMax: 1_000_000,
   async run(dice) {
     const database = await answerer.database();
     answerer.status = dice.pick([200, 200, 200, 400, 401, 500, 503]);

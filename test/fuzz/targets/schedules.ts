@@ -116,7 +116,6 @@ const texts: Target = {
   name: 'schedule text',
   weight: 35,
   limitMs: 250,
-  stepsMax: 1_000_000,
   run(dice) {
     const text = scheduleText(dice);
     const options = {
@@ -192,8 +191,6 @@ const previews: Target = {
   name: 'preview request',
   weight: 5,
   limitMs: 400,
-  // Up to a thousand times, each looked for in every calendar.
-  stepsMax: 10_000_000,
   run(dice) {
     const request = dice.mangleJson(
       {
