@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeRecord, encodeRecord, spoolPath } from '../../src/agent/spool.ts';
-import { AgentWorld, alive, kill, until } from './kit.ts';
+import { AgentWorld, alive, type HostOptions, kill, until } from './kit.ts';
 
 let world: AgentWorld;
 beforeEach(() => {
@@ -27,6 +27,18 @@ function lines(name: string): number[] {
 
 function go(name: string): void {
   writeFileSync(world.path(`${name}.go`), '');
+}
+
+/** A host whose witness `a` has begun, and the pid of its runner. */
+async function running(options: HostOptions = {}) {
+  const run = world.run(witness('a'));
+  const host = world.host(options);
+  await host.known();
+  const [runner] = await host.runnerPids();
+  host.tell({ start: [run] });
+  await host.started(run.key);
+  await until(() => lines('a.started').length === 1);
+  return { host, run, runner: runner as number };
 }
 
 describe('the node dies', () => {
@@ -118,14 +130,8 @@ describe('the runner dies alone', () => {
   });
 
   test('one that only hangs is named, then killed, and its jobs go on', async () => {
-    const run = world.run(witness('a'));
-    const host = world.host({ ack: true, hurry: 20 });
-    await host.known();
-    const [runner] = await host.runnerPids();
-    host.tell({ start: [run] });
-    await host.started(run.key);
-    await until(() => lines('a.started').length === 1);
-    process.kill(runner as number, 'SIGSTOP');
+    const { host, run, runner } = await running({ ack: true, hurry: 20 });
+    process.kill(runner, 'SIGSTOP');
     const said = (text: string) =>
       host.waitFor((all) => all.find((one) => one.log?.message.includes(text))?.log, `a word: ${text}`);
     expect(await said('does not answer (')).toMatchObject({
@@ -140,20 +146,14 @@ describe('the runner dies alone', () => {
   });
 
   test('a node that starts while it hangs says so, kills it, and adopts its jobs', async () => {
-    const run = world.run(witness('a'));
-    const first = world.host();
-    await first.known();
-    const [runner] = await first.runnerPids();
-    first.tell({ start: [run] });
-    await first.started(run.key);
-    await until(() => lines('a.started').length === 1);
-    process.kill(runner as number, 'SIGSTOP');
+    const { host: first, run, runner } = await running();
+    process.kill(runner, 'SIGSTOP');
     await first.kill();
     const second = world.host({ ack: true, hurry: 20 });
     expect(await second.known()).toMatchObject([{ key: run.key, state: 'started' }]);
     const said = second.said.flatMap(({ log }) => (log !== undefined && log.pid === runner ? [log.message] : []));
     expect(said).toEqual([expect.stringContaining('waits for its word'), expect.stringContaining('is killed')]);
-    expect(alive(runner as number)).toBe(false);
+    expect(alive(runner)).toBe(false);
     go('a');
     await second.ended(run.key);
     expect(lines('a.started')).toHaveLength(1);
@@ -161,14 +161,8 @@ describe('the runner dies alone', () => {
   });
 
   test('a node that is no subreaper says lost, but only once no process is left', async () => {
-    const run = world.run(witness('a'));
-    const host = world.host({ ack: true, reap: false });
-    await host.known();
-    const [runner] = await host.runnerPids();
-    host.tell({ start: [run] });
-    await host.started(run.key);
-    await until(() => lines('a.started').length === 1);
-    kill(runner as number);
+    const { host, run, runner } = await running({ ack: true, reap: false });
+    kill(runner);
     await host.waitFor(
       (said) => said.flatMap((one) => one.started ?? []).filter((one) => one.key === run.key)[1],
       'a second word of the start',
@@ -213,14 +207,8 @@ describe('the runner dies alone', () => {
 
 describe('both die', () => {
   test('a process that still lives is adopted; with nobody to see its exit it ends lost', async () => {
-    const run = world.run(witness('a'));
-    const first = world.host();
-    await first.known();
-    const [runner] = await first.runnerPids();
-    first.tell({ start: [run] });
-    await first.started(run.key);
-    await until(() => lines('a.started').length === 1);
-    kill(runner as number);
+    const { host: first, run, runner } = await running();
+    kill(runner);
     await first.kill();
     const second = world.host({ ack: true });
     expect(await second.known()).toMatchObject([{ key: run.key, state: 'started' }]);

@@ -125,7 +125,6 @@ function resolve(entries: readonly SpoolEntry[], modules: TakeoverModules): Map<
   const inFlight = (entry: SpoolEntry) => entry.start !== null && entry.start.pid === null;
   const members = new ProcessTrees().members(
     open.filter((entry) => !inFlight(entry)).map((entry) => rootOfEntry(entry)),
-    { environments: true },
   );
   const answers = new Map<number, Resolution>();
   for (const entry of open) {

@@ -19,26 +19,23 @@ export class ProcessTrees {
   /** By pid: members of trees that are being ended. */
   readonly #claimed = new Map<number, { startTicks: number; key: number }>();
 
-  /**
-   * Living members of each tree now. `environments: false` skips the search for those who left group and descent. `claim`: the trees are
-   * being ended, and who is a member now stays one when the parent that made it one is gone.
-   */
-  members(roots: readonly TreeRoot[], options: { environments: boolean; claim?: boolean }): Map<number, ProcessStat[]> {
+  /** Living members of each tree now. `claim`: the trees are being ended, and who is a member now stays one when what tied it to them is gone. */
+  members(roots: readonly TreeRoot[], claim = false): Map<number, ProcessStat[]> {
     const processes = new Map(allProcesses().map((stat) => [stat.pid, stat]));
     const found = new Map<number, ProcessStat[]>(roots.map((root) => [root.key, []]));
-    const owner = this.#ownerOf(roots, processes, options.environments);
+    const owner = this.#ownerOf(roots, processes);
     for (const stat of processes.values()) {
       if (isDead(stat) || stat.pid === process.pid) continue;
       const root = owner(stat);
       if (root === null) continue;
       found.get(root.key)?.push(stat);
-      if (options.claim === true) this.#claimed.set(stat.pid, { startTicks: stat.startTicks, key: root.key });
+      if (claim) this.#claimed.set(stat.pid, { startTicks: stat.startTicks, key: root.key });
     }
-    if (options.environments) this.#forgetGone(processes);
+    this.#forgetGone(processes);
     return found;
   }
 
-  #ownerOf(roots: readonly TreeRoot[], processes: ReadonlyMap<number, ProcessStat>, environments: boolean) {
+  #ownerOf(roots: readonly TreeRoot[], processes: ReadonlyMap<number, ProcessStat>) {
     const byPid = new Map<number, TreeRoot>();
     const byId = new Map<string, TreeRoot>();
     const byKey = new Map(roots.map((root) => [root.key, root]));
@@ -61,7 +58,7 @@ export class ProcessTrees {
         const other = root === null && relative > 1 ? processes.get(relative) : undefined;
         if (other !== undefined) root = owner(other);
       }
-      if (root === null && environments) root = this.#byEnvironment(stat, byId);
+      root ??= this.#byEnvironment(stat, byId);
       known.set(stat.pid, root);
       return root;
     };

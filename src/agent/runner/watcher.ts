@@ -71,7 +71,7 @@ export class Watcher {
   /** Before the first signal: what it kills leaves children behind that nothing else ties to the run. */
   #claim(runs: readonly Run[]): void {
     const roots = runs.filter((run) => run.pid !== null && run.ending === null).map(rootOf);
-    if (roots.length > 0) unlessExhausted(() => this.#trees.members(roots, { environments: true, claim: true }));
+    if (roots.length > 0) unlessExhausted(() => this.#trees.members(roots, true));
   }
 
   #stop(run: Run, request: StopRequest): void {
@@ -144,7 +144,7 @@ export class Watcher {
   #sweepRuns(due: readonly Run[], now: number): void {
     const killing = due.filter((run) => now >= (run.ending?.killAt ?? 0));
     if (killing.length > 0) this.#kill(killing);
-    const members = this.#trees.members(due.map(rootOf), { environments: true, claim: true });
+    const members = this.#trees.members(due.map(rootOf), true);
     for (const run of due) {
       const alive =
         (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
@@ -162,7 +162,7 @@ export class Watcher {
     if (processes.length === 0) return;
     const stopped = new Map<number, ProcessStat>();
     for (let round = 0; round < FREEZE_ROUNDS_MAX; round += 1) {
-      const looked = this.#trees.members(processes.map(rootOf), { environments: true, claim: true });
+      const looked = this.#trees.members(processes.map(rootOf), true);
       const members = [...looked.values()].flat();
       const fresh = members.filter((stat) => stopped.get(stat.pid)?.startTicks !== stat.startTicks);
       if (fresh.length === 0) break;
@@ -216,7 +216,7 @@ export class Watcher {
   #measure(now: number): void {
     this.#measureAt = now + MEMORY_INTERVAL_MS;
     for (const run of this.#measured) if (run.state === 'ended' || run.ending !== null) this.#measured.delete(run);
-    const members = this.#trees.members([...this.#measured].map(rootOf), { environments: true });
+    const members = this.#trees.members([...this.#measured].map(rootOf));
     for (const run of this.#measured) {
       const used = (members.get(run.request.key) ?? []).reduce((sum, stat) => sum + rssBytes(stat), 0);
       // No grace: what it does in its last second could take the machine down.
@@ -234,7 +234,7 @@ export class Watcher {
       else if (!mainLives(run) && run.adopted === 'blind') gone.push(run);
     }
     if (gone.length === 0) return;
-    const members = this.#trees.members(gone.map(rootOf), { environments: true });
+    const members = this.#trees.members(gone.map(rootOf));
     for (const run of gone) {
       const alive =
         (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
