@@ -1,17 +1,19 @@
 /**
- * The composition root: configuration → a running node. The only file that names every adapter. Order matters: the data directory's lock
- * first, then the store, the epoch, the agent, the leader, and the API last, so that nothing answers before it is true.
+ * The composition root: configuration → a running node. The only file that names every adapter. Order matters: the address
+ * is tried before anything is made, then come the data directory's lock, the store, the epoch, the agent, the leader, and the API last, so
+ * that nothing answers before it is true.
  */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { FastifyInstance } from 'fastify';
 import { Agent } from './agent/agent.ts';
-import { openLog, removeLog } from './agent/logs.ts';
+import { logSizes, openLog, removeLog } from './agent/logs.ts';
 import { becomeSubreaper } from './agent/subreaper.ts';
 import type { RunningNode } from './cli/agent.ts';
 import { preview, resolveZone } from './core/schedule/index.ts';
+import { checkExecutor } from './executors/check.ts';
 import { createHttpApp, type HttpOptions } from './http/app.ts';
 import { type EdgeFiles, readEdgeFiles } from './http/edge-files.ts';
+import { assertCanListen, listen } from './http/listen.ts';
 import type { Services } from './http/services.ts';
 import { hostZone, systemClock as clock } from './lib/clock.ts';
 import type { Log } from './lib/log.ts';
@@ -22,6 +24,8 @@ import type { ExecutionEnded } from './model/agent.ts';
 import { type Config, OPTIONS } from './model/config.ts';
 import { AppError } from './model/errors.ts';
 import type { Emit } from './model/events.ts';
+import type { JobInput } from './model/job.ts';
+import { checkProcessors } from './processors/check.ts';
 import { createFilesProcessor } from './processors/files.ts';
 import { createLogProcessor } from './processors/log.ts';
 import { applyProcessors } from './processors/processing.ts';
@@ -36,7 +40,7 @@ import { NodeStatus } from './server/node-status.ts';
 import { nodeTags } from './server/node-tags.ts';
 import { leaderServices } from './server/services.ts';
 import { endNode, Stopping } from './server/shutdown.ts';
-import { openDataDirectory } from './store/data-directory.ts';
+import { assertAvailable, type DataDirectory, openDataDirectory } from './store/data-directory.ts';
 import type { Database } from './store/database.ts';
 import { claimLeadership } from './store/leadership.ts';
 import { GET_META, putMeta } from './store/meta.ts';
@@ -67,7 +71,7 @@ export async function startNode(config: Config, log: Log): Promise<RunningNode> 
 
 async function start(config: Config, log: Log, scope: Scope, edge: EdgeFiles): Promise<RunningNode> {
   const name = config.nodeName === '' ? hostname() : config.nodeName;
-  const directory = openDataDirectory(config.dataDir, clock);
+  const directory = await openDirectory(config);
   scope.defer(() => directory.close());
   const store = openStore(config, directory.databasePath);
   scope.defer(() => store.database.close());
@@ -96,24 +100,34 @@ async function start(config: Config, log: Log, scope: Scope, edge: EdgeFiles): P
   metrics.observe(sourcesOf(leader, disk));
   const node = new NodeStatus(
     { config, name, version: VERSION, tags },
-    { leader, metrics, disk, agent, zone, leave: () => stopping.ask() },
+    { leader, metrics, disk, agent, zone, stopping },
   );
   const app = createHttpApp(httpOptions(config, name, edge, log), {
     ...leaderServices(leader, { clock }),
     node,
-    preview: async (request) =>
-      preview(request, { nowMs: clock.now(), defaultZone: zone.used, calendarsByName: await calendarsOf(leader) }),
+    check: checkJob,
+    preview: previewBy(leader, zone.used),
   } satisfies Services);
-  const address = await listen(app, config);
+  const address = await listen(app, config.httpAddr);
   node.listensAt(address);
   scope.defer(() => app.close());
   scope.onFailure((error) => stopping.fail(error));
-  log.info({ version: VERSION, listening: formatAddress(address), data_dir: config.dataDir, epoch }, 'the node is up');
+  log.info({ version: VERSION, listening: formatAddress(address), data_dir: directory.path, epoch }, 'the node is up');
   return {
     address,
     stop: () => stopping.ask(),
     ended: stopping.asked.then(() => endNode(config, log, scope, { agent, leader, stopping, clock })),
   };
+}
+
+/** Made for a node that can listen, not otherwise. */
+async function openDirectory(config: Config): Promise<DataDirectory> {
+  await assertCanListen(config.httpAddr).catch((taken: unknown) => {
+    // A node started twice has both against it, and its directory says which process it is.
+    assertAvailable(config.dataDir, 'node');
+    throw taken;
+  });
+  return openDataDirectory(config.dataDir, clock);
 }
 
 /** Who hears of events: one logs, one counts. */
@@ -204,8 +218,18 @@ function outputFiles(dataDir: string, node: string, emit: Emit) {
   return {
     process: processOutput(dataDir, node, emit),
     readLog: (key: number, from: number, limit: number) => Promise.resolve(readSlice(dataDir, key, from, limit)),
+    logSizes: (key: number) => logSizes(dataDir, key),
     removeLog: (key: number) => Promise.resolve(removeLog(dataDir, key)),
   };
+}
+
+function previewBy(leader: Leader, defaultZone: string): Services['preview'] {
+  return async (request) =>
+    preview(request, { nowMs: clock.now(), defaultZone, calendarsByName: await calendarsOf(leader) });
+}
+
+async function checkJob({ executor, executor_config: config, processors }: JobInput): Promise<string[]> {
+  return [...(await checkExecutor(executor, config)), ...checkProcessors(processors)];
 }
 
 /** A job's processors over an ended execution; what they say went wrong is an event, never a failure of the run. */
@@ -286,19 +310,4 @@ function edgeFiles(config: Config, log: Log): EdgeFiles {
   }
   const message = read.problems.map((problem) => `--${OPTIONS[problem.field].name}: ${problem.message}`).join('; ');
   throw new AppError('invalid', message, { remedy: 'see "belfry config check"' });
-}
-
-async function listen(app: FastifyInstance, config: Config): Promise<{ host: string; port: number }> {
-  const { host, port } = config.httpAddr;
-  try {
-    await app.listen({ host: host === '' ? '::' : host, port });
-  } catch (error) {
-    throw new AppError('unavailable', `cannot listen on ${host}:${port}: ${(error as Error).message}`, {
-      field: 'http-addr',
-      remedy: 'another process may have the port: give another --http-addr, for example 127.0.0.1:18080',
-      cause: error,
-    });
-  }
-  const bound = app.server.address();
-  return typeof bound === 'object' && bound !== null ? { host: bound.address, port: bound.port } : { host, port };
 }

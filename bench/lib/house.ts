@@ -33,6 +33,7 @@ export async function openHouse(sources: Sources, { path, clock, agent, emit }: 
     scope,
     process: (_run, ended) => Promise.resolve(ended.tail),
     readLog: () => Promise.resolve(null),
+    logSizes: () => ({ written: 0, kept: 0 }),
     removeLog: () => Promise.resolve(),
     mayLaunch: () => true,
     fail: (error) => {

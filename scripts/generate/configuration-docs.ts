@@ -21,7 +21,7 @@ Unknown names and wrong values stop the node before anything starts: all of them
 and the exit code is 2. The files they name (certificate, key, users, tokens) are read then too.
 
 Durations are written \`90s\`, \`10m\`, \`1h30m\`, \`7d\`; sizes \`512KiB\`, \`64MiB\`, \`1GB\` (or a number of bytes); booleans
-\`true\` or \`false\`, as flags also \`--drain\` and \`--no-ui\`. Lists take commas or repeated flags.
+\`true\` or \`false\` (or \`yes\`, \`no\`, \`on\`, \`off\`, \`1\`, \`0\`, in any letter case), as flags also \`--drain\` and \`--no-ui\`. Lists take commas or repeated flags.
 \`belfry config show > belfry.yml\` writes all of it as a file; an option that holds a secret stands there as a comment.
 `;
 

@@ -67,6 +67,17 @@ export function logSize(dataDir: string, key: number): number {
   return log === null ? 0 : log.totalBytes - log.firstKeptByte;
 }
 
+/** Bytes written so far and how many of them are kept, by a look at the files alone unless ranges have been released. */
+export function logSizes(dataDir: string, key: number): { written: number; kept: number } {
+  const base = logBase(dataDir, key);
+  const stats = (['stdout', 'stderr'] as const).flatMap(
+    (stream) => statSync(logFile(base, stream), { throwIfNoEntry: false }) ?? [],
+  );
+  const written = stats.reduce((sum, { size }) => sum + size, 0);
+  const isWhole = stats.every(({ size, blocks }) => blocks * 512 >= size);
+  return { written, kept: isWhole ? written : Math.min(written, logSize(dataDir, key)) };
+}
+
 /** Removes an execution's log; one that is not there is no error. */
 export function removeLog(dataDir: string, key: number): void {
   const base = logBase(dataDir, key);

@@ -1,4 +1,5 @@
 // `belfry backup create | verify | restore`: what they say and the exit code. The work is the store's, handed in.
+import { resolve } from 'node:path';
 import { instantText } from '../model/time.ts';
 import type { BackupCommands } from './program.ts';
 import { EXIT, sayError, type Terminal } from './terminal.ts';
@@ -21,7 +22,7 @@ export interface BackupFacts {
 export interface BackupServices {
   create(options: { dataDir: string; file: string }): Promise<BackupFacts>;
   verify(file: string): Promise<BackupFacts>;
-  restore(options: { dataDir: string; file: string; catchUp: boolean }): Promise<{
+  restore(options: { dataDir: string; mayCreate: boolean; file: string; catchUp: boolean }): Promise<{
     readonly summary: BackupFacts;
     readonly epoch: number;
     readonly replaced: string | null;
@@ -45,10 +46,10 @@ export function backupCommands(services: BackupServices, terminal: Terminal): Ba
         terminal.data(`${facts.file} is whole.`);
         sayFacts(terminal, facts);
       }),
-    runBackupRestore: ({ dataDir, file, catchUp }) =>
+    runBackupRestore: ({ dataDir, mayCreate, file, catchUp }) =>
       reported(terminal, async () => {
-        const { summary, epoch, replaced } = await services.restore({ dataDir, file, catchUp });
-        terminal.data(`Restored ${summary.file} into ${dataDir}.`);
+        const { summary, epoch, replaced } = await services.restore({ dataDir, mayCreate, file, catchUp });
+        terminal.data(`Restored ${summary.file} into ${resolve(dataDir)}.`);
         sayFacts(terminal, { ...summary, epoch });
         if (replaced !== null) terminal.data(`  replaced:    kept as ${replaced}`);
         terminal.data(

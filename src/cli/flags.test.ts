@@ -16,14 +16,23 @@ test('each way of writing a flag', () => {
   expect(flagsOf('--max-runs', '-3')).toEqual(['max-runs=-3']);
 });
 
-test('a boolean takes no word after it', () => {
-  expect(parseFlags(['--drain', 'now'])).toMatchObject({ flags: [{ name: 'drain', value: 'true' }], rest: ['now'] });
+const problemsOf = (...argv: string[]) =>
+  parseFlags(argv).problems.map(({ message, remedy }) => `${message}. ${remedy}`);
+
+test('a boolean takes no word after it, and says how its value is written', () => {
+  expect(flagsOf('--drain', 'now')).toEqual(['drain=true']);
+  expect(problemsOf('--drain', 'yes')).toEqual([
+    'unexpected argument "yes". The value of --drain is attached: --drain=true or --drain=false.',
+  ]);
+  expect(problemsOf('--no-drain=false')).toEqual(['--no-drain: takes no value. Write --drain=true.']);
 });
 
-test('what is missing or out of place is kept for the one who complains', () => {
-  expect(parseFlags(['--node-name'])).toMatchObject({ flags: [], lacking: ['node-name'] });
-  expect(parseFlags(['--node-name', '--drain'])).toMatchObject({ lacking: ['node-name'] });
-  expect(parseFlags(['start', '--', '-'])).toMatchObject({ flags: [], rest: ['start', '--', '-'] });
+test('what is missing or out of place is said', () => {
+  expect(problemsOf('--node-name')).toEqual(['--node-name: needs a value. Write --node-name VALUE.']);
+  expect(problemsOf('--node-name', '--drain')).toHaveLength(1);
+  expect(problemsOf('start', '--', '-')).toEqual(
+    ['start', '--', '-'].map((word) => `unexpected argument "${word}". Options are written --name value.`),
+  );
   expect(flagsOf('--nonsense', 'value', '--no-nonsense')).toEqual(['nonsense=value', 'no-nonsense=']);
 });
 
@@ -32,8 +41,8 @@ test('no argument is lost and nothing throws', () => {
     fc.property(
       fc.array(fc.oneof(fc.string(), fc.constantFrom('--tag', '--drain', '--x', '--no-ui', '--=', '--a=b'))),
       (argv) => {
-        const { flags, rest, lacking } = parseFlags(argv);
-        return flags.length * 2 + rest.length + lacking.length >= argv.length;
+        const { flags, problems } = parseFlags(argv);
+        return flags.length * 2 + problems.length >= argv.length;
       },
     ),
   );

@@ -4,38 +4,54 @@
  */
 import { FIELD_OF_NAME, OPTIONS } from '../model/config.ts';
 import { DKRON_OPTION_OF_NAME } from '../model/dkron-options.ts';
-import type { FlagEntry } from '../model/parse-config.ts';
+import type { ConfigProblem, FlagEntry } from '../model/parse-config.ts';
 
 export interface ParsedFlags {
   readonly flags: readonly FlagEntry[];
-  /** Arguments that belong to no flag. */
-  readonly rest: readonly string[];
-  /** Names of flags that need a value and have none. */
-  readonly lacking: readonly string[];
+  /** Arguments that belong to no flag, and flags without the value they need. */
+  readonly problems: readonly ConfigProblem[];
 }
 
 export function parseFlags(argv: readonly string[]): ParsedFlags {
   const flags: FlagEntry[] = [];
-  const rest: string[] = [];
-  const lacking: string[] = [];
+  const problems: ConfigProblem[] = [];
   for (let i = 0; i < argv.length; i++) {
-    const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(argv[i] ?? '');
+    const word = argv[i] ?? '';
+    const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word);
     if (match === null) {
-      rest.push(argv[i] ?? '');
+      problems.push(stray(word, argv[i - 1]));
       continue;
     }
     const [, name = '', attached] = match;
     const next = argv[i + 1];
-    if (attached !== undefined) flags.push({ name, value: attached });
+    if (isNegated(name)) {
+      if (attached === undefined) flags.push({ name: name.slice('no-'.length), value: 'false' });
+      else
+        problems.push({
+          message: `--${name}: takes no value`,
+          remedy: `Write --${name.slice('no-'.length)}=${attached === 'false'}.`,
+        });
+    } else if (attached !== undefined) flags.push({ name, value: attached });
     else if (isBool(name)) flags.push({ name, value: 'true' });
-    else if (isNegated(name)) flags.push({ name: name.slice('no-'.length), value: 'false' });
     else if (next !== undefined && !next.startsWith('--')) {
       flags.push({ name, value: next });
       i++;
-    } else if (isKnown(name)) lacking.push(name);
+    } else if (isKnown(name)) problems.push({ message: `--${name}: needs a value`, remedy: `Write --${name} VALUE.` });
     else flags.push({ name, value: '' });
   }
-  return { flags, rest, lacking };
+  return { flags, problems };
+}
+
+/** A word of its own; `before` is what stands before it. */
+function stray(word: string, before: string | undefined): ConfigProblem {
+  const flag = /^--?([^-=][^=]*)$/.exec(before ?? '')?.[1];
+  return {
+    message: `unexpected argument "${word}"`,
+    remedy:
+      flag !== undefined && isBool(flag)
+        ? `The value of --${flag} is attached: --${flag}=true or --${flag}=false.`
+        : 'Options are written --name value.',
+  };
 }
 
 function isBool(name: string): boolean {

@@ -1,6 +1,6 @@
 // The arguments, the environment and the file of this process → Config, or everything that is wrong with them.
-import { accessSync, constants } from 'node:fs';
 import { hostname } from 'node:os';
+import { readRefusal } from '../lib/read-refusal.ts';
 import { type Config, OPTION_LIST } from '../model/config.ts';
 import {
   type ConfigProblem,
@@ -19,13 +19,9 @@ export type FileProblems = (config: Config) => readonly FileProblem[];
 
 /** Reads, never starts or writes anything. `inFiles` says what is wrong inside the files that options name. */
 export async function loadConfig(argv: readonly string[], env: Env, inFiles: FileProblems): Promise<ParsedConfig> {
-  const { flags, rest, lacking } = parseFlags(argv);
+  const { flags, problems: misplaced } = parseFlags(argv);
   const found = await readConfigFile(configPath(flags, env));
-  const problems: ConfigProblem[] = [
-    ...rest.map((word) => ({ message: `unexpected argument "${word}"`, remedy: 'Options are written --name value.' })),
-    ...lacking.map((name) => ({ message: `--${name}: needs a value`, remedy: `Write --${name} VALUE.` })),
-    ...(found.kind === 'failed' ? [found.problem] : []),
-  ];
+  const problems: ConfigProblem[] = [...misplaced, ...(found.kind === 'failed' ? [found.problem] : [])];
   const parsed = parseConfig({ flags, env, file: fileOf(found), nodeName: nodeName() });
   problems.push(...(parsed.ok ? fileProblems(parsed, inFiles) : parsed.problems));
   return parsed.ok && problems.length === 0 ? parsed : { ok: false, problems };
@@ -47,20 +43,12 @@ function unreadableFiles({ config, origins }: Extract<ParsedConfig, { ok: true }
     // The configuration file itself has been read, or its problem said, by now.
     if (option.readsFile !== true || field === 'configFile') return [];
     const path = config[field];
-    const cause = typeof path === 'string' ? unreadable(path) : undefined;
-    return cause === undefined
-      ? []
-      : [{ message: `${origins[field]}: ${cause}`, remedy: 'Name a file this user can read.' }];
+    if (typeof path !== 'string') return [];
+    const cause = readRefusal(path);
+    if (cause === undefined) return [];
+    const message = `${origins[field]}: cannot read ${path} (${cause})`;
+    return [{ message, remedy: 'Name a file this user can read.' }];
   });
-}
-
-function unreadable(path: string): string | undefined {
-  try {
-    accessSync(path, constants.R_OK);
-    return undefined;
-  } catch (error) {
-    return `cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`;
-  }
 }
 
 function fileOf(found: ConfigFile): { path: string; data: unknown } | null {

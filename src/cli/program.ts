@@ -1,6 +1,9 @@
 // The tree of commands: which words there are, their help, and what each calls. Commands are loaded when called, so that help is quick.
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import type { StartNode } from './agent.ts';
+import { nearest } from '../model/nearest.ts';
+import type { Config } from '../model/config.ts';
+import type { ConfigProblem, Origins } from '../model/parse-config.ts';
 import type { FileProblems } from './load-config.ts';
 import { optionsHelp } from './options-help.ts';
 import type { Preview } from './schedule-explain.ts';
@@ -19,7 +22,13 @@ export interface CliServices {
 export interface BackupCommands {
   readonly runBackupCreate: (options: { dataDir: string; file: string | null }) => Promise<number>;
   readonly runBackupVerify: (options: { file: string }) => Promise<number>;
-  readonly runBackupRestore: (options: { dataDir: string; file: string; catchUp: boolean }) => Promise<number>;
+  /** `mayCreate`: somebody named the directory, which is then made if missing. */
+  readonly runBackupRestore: (options: {
+    dataDir: string;
+    mayCreate: boolean;
+    file: string;
+    catchUp: boolean;
+  }) => Promise<number>;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -43,8 +52,9 @@ export async function runCli(
   const context: Context = { services, env, terminal, exitCode: EXIT.ok };
   const program = buildProgram(context);
   try {
-    if (argv.length === 0) program.outputHelp();
-    else await program.parseAsync([...argv], { from: 'user' });
+    // Without a command nothing was asked: a service that lacks its "agent" must not look as if it had done its work.
+    if (argv.length === 0) program.help({ error: true });
+    await program.parseAsync([...argv], { from: 'user' });
     return context.exitCode;
   } catch (error) {
     // commander has already said what is wrong, or shown the help that was asked for.
@@ -61,17 +71,10 @@ function buildProgram(context: Context): Command {
     .configureOutput({
       writeOut: (text) => terminal.data(text.trimEnd()),
       writeErr: (text) => terminal.talk(text.trimEnd()),
-      outputError: (text, write) =>
-        write(
-          `${text
-            .replace(/^error: /, 'belfry: ')
-            .trimEnd()
-            .replaceAll('\n', ' ')}\n  See "belfry --help".`,
-        ),
     })
     .exitOverride()
     .version(services.version, '-v, --version', 'print the version')
-    .helpCommand('help [command]', 'show the help of a command')
+    .helpCommand(false)
     .addHelpText(
       'after',
       examples(
@@ -89,7 +92,52 @@ function buildProgram(context: Context): Command {
     .command('version')
     .description('print the version')
     .action(() => terminal.data(services.version));
+  program
+    .command('help')
+    .description('show the help of a command')
+    .argument('[command...]')
+    .action((words: string[]) => helpOf(program, words));
+  pointToHelp(program);
   return program;
+}
+
+/** What a variable that is not set leaves of "$FILE"; it would be taken for the working directory. */
+function notEmpty(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}
+
+function helpOf(program: Command, words: readonly string[]): void {
+  let command = program;
+  for (const word of words) {
+    const next = command.commands.find((one) => one.name() === word);
+    if (next === undefined) {
+      const near = nearest(
+        word,
+        command.commands.map((one) => one.name()),
+      );
+      return command.error(`error: unknown command '${word}'${near === undefined ? '' : ` (Did you mean ${near}?)`}`);
+    }
+    command = next;
+  }
+  command.outputHelp();
+}
+
+/** Each command's errors end with where its own help is. */
+function pointToHelp(command: Command, parents = ''): void {
+  const path = `${parents}${command.name()}`;
+  command.configureOutput({
+    outputError: (text, write) => {
+      const cause = text
+        .replace(/^error: /, 'belfry: ')
+        .trimEnd()
+        .replaceAll('\n', ' ');
+      const isStray = parents === '' && cause.includes('unknown option');
+      const order = isStray ? 'Options follow a command, as in "belfry agent --data-dir /var/lib/belfry". ' : '';
+      write(`${cause}\n  ${order}See "${path} --help".`);
+    },
+  });
+  for (const child of command.commands) pointToHelp(child, `${path} `);
 }
 
 function examples(...lines: string[]): string {
@@ -168,49 +216,59 @@ function addSchedule(program: Command, context: Context): void {
     });
 }
 
+const DATA_DIR = ['--data-dir <dir>', 'the data directory (default: as the agent takes it)'] as const;
+
 function addBackup(program: Command, context: Context): void {
   const backup = program.command('backup').description('copies of the whole state');
-  const dataDir = ['--data-dir <dir>', 'the data directory (default: as the agent takes it)'] as const;
   backup
     .command('create')
     .description('copy the state of a data directory into one file, also while its node runs')
-    .argument('[file]', 'where to; by default belfry-<time>.backup here')
-    .option(...dataDir)
+    .argument('[file]', 'where to; by default belfry-<time>.backup here', notEmpty)
+    .option(...DATA_DIR)
     .addHelpText(
       'after',
       examples('belfry backup create', 'belfry backup create /backups/monday.backup --data-dir /var/lib/belfry'),
     )
     .action(async (file: string | undefined, options: { dataDir?: string }) => {
       const { runBackupCreate } = await context.services.backup();
-      await withDataDir(context, options, (found) => runBackupCreate({ dataDir: found, file: file ?? null }));
+      await withDataDir(context, options, ({ dataDir }) => runBackupCreate({ dataDir, file: file ?? null }));
     });
   backup
     .command('verify')
     .description('say whether a backup is whole and what is in it')
-    .argument('<file>', 'the backup')
+    .argument('<file>', 'the backup', notEmpty)
     .addHelpText('after', examples('belfry backup verify /backups/monday.backup'))
     .action(async (file: string) => {
       context.exitCode = await (await context.services.backup()).runBackupVerify({ file });
     });
+  addRestore(backup, context);
+}
+
+function addRestore(backup: Command, context: Context): void {
   backup
     .command('restore')
     .description(
       'put a backup in the place of the state of a data directory whose node is stopped; the old state is kept aside',
     )
-    .argument('<file>', 'the backup')
-    .option(...dataDir)
+    .argument('<file>', 'the backup', notEmpty)
+    .option(...DATA_DIR)
     .option('--catch-up', 'apply the misfire policies to the time since the backup instead of skipping it')
     .addHelpText(
       'after',
       examples(
-        'belfry backup restore /backups/monday.backup',
+        'belfry backup restore /backups/monday.backup --data-dir /var/lib/belfry',
         'belfry backup restore monday.backup --data-dir /var/lib/belfry --catch-up',
       ),
     )
     .action(async (file: string, options: { dataDir?: string; catchUp?: boolean }) => {
       const { runBackupRestore } = await context.services.backup();
-      await withDataDir(context, options, (found) =>
-        runBackupRestore({ dataDir: found, file, catchUp: options.catchUp === true }),
+      await withDataDir(context, options, ({ dataDir }, origins) =>
+        runBackupRestore({
+          dataDir,
+          mayCreate: origins.dataDir !== 'default',
+          file,
+          catchUp: options.catchUp === true,
+        }),
       );
     });
 }
@@ -219,14 +277,22 @@ function addBackup(program: Command, context: Context): void {
 async function withDataDir(
   context: Context,
   options: { dataDir?: string },
-  run: (dataDir: string) => Promise<number>,
+  run: (config: Config, origins: Origins) => Promise<number>,
 ): Promise<void> {
   const { loadConfig } = await import('./load-config.ts');
   const argv = options.dataDir === undefined ? [] : ['--data-dir', options.dataDir];
   const loaded = await loadConfig(argv, context.env, () => []);
-  if (loaded.ok) context.exitCode = await run(loaded.config.dataDir);
+  const problems = loaded.ok ? elsewhere(loaded) : loaded.problems;
+  if (loaded.ok && problems.length === 0) context.exitCode = await run(loaded.config, loaded.origins);
   else {
-    sayProblems(context.terminal, loaded.problems);
+    sayProblems(context.terminal, problems);
     context.exitCode = EXIT.usage;
   }
+}
+
+/** With a store elsewhere the data directory holds none of the state. */
+function elsewhere({ config, origins }: { config: Config; origins: Origins }): ConfigProblem[] {
+  if (config.storeUrl === null) return [];
+  const message = `${origins.storeUrl}: the state is in rqlite, not in the data directory`;
+  return [{ message, remedy: "Use rqlite's own backup and restore (/db/backup, /db/load)." }];
 }

@@ -27,7 +27,8 @@ export function explainSchedule(text: string, options: ExplainOptions, preview: 
     );
   }
   if (answer.times.length === 0) terminal.data('  It never runs by itself from now on.');
-  for (const warning of answer.warnings) terminal.talk(`note: ${warning.message}`);
+  for (const { field, message } of answer.warnings)
+    terminal.talk(`note: ${field === 'name' ? '--name: ' : ''}${message}`);
   return EXIT.ok;
 }
 
@@ -38,9 +39,9 @@ function requestOf(schedule: string, count: number, { tz, name }: ExplainOptions
 function sayRefusal(text: string, error: NonNullable<PreviewResponse['error']>, terminal: Terminal): number {
   const { message, field, position, suggestion } = error;
   terminal.talk(`belfry: ${field === 'timezone' ? '--tz: ' : ''}${message}`);
-  if (field === 'schedule') terminal.talk(pointAt(text, position));
+  if (field === 'schedule' && text.trim() !== '') terminal.talk(pointAt(text, position));
   terminal.talk(
-    suggestion === undefined || message.includes(suggestion)
+    suggestion === undefined
       ? '  See "belfry schedule explain --help" for the forms.'
       : `  Did you mean "${suggestion}"?`,
   );

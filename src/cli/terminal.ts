@@ -24,6 +24,8 @@ export function sayProblems(terminal: Terminal, problems: readonly { message: st
 export function sayError(terminal: Terminal, error: unknown): void {
   if (!(error instanceof Error)) return terminal.talk(`belfry: ${String(error)}`);
   const remedy = 'remedy' in error && typeof error.remedy === 'string' ? error.remedy : undefined;
+  if ('syscall' in error && error.syscall === 'uv_cwd')
+    return terminal.talk('belfry: the working directory is gone\n  Change to one that exists.');
   if (error.name !== 'AppError') return terminal.talk(`belfry: ${error.stack ?? error.message}`);
   terminal.talk(`belfry: ${error.message}${remedy === undefined ? '' : `\n  ${remedy}`}`);
 }

@@ -106,14 +106,14 @@ function calendarsOf(definition: JobDefinition, context: Pick<CompileContext, 'c
   });
 }
 
-/** A value the job leaves at the built-in default follows the node's option. One-shot forms bring their own grace. */
+/** What the job leaves out follows the node's option. One-shot forms bring their own grace. */
 function misfireOf(definition: JobDefinition, schedule: Schedule, node: MisfirePolicy): MisfirePolicy {
   const { grace, policy, window, max } = definition.misfire;
   const own: MisfirePolicy = {
-    graceMs: grace === '60s' ? node.graceMs : durationMs(grace),
-    policy: policy === 'last' ? node.policy : policy,
-    windowMs: window === '7d' ? node.windowMs : durationMs(window),
-    max: max === 100 ? node.max : max,
+    graceMs: grace === undefined ? node.graceMs : durationMs(grace),
+    policy: policy ?? node.policy,
+    windowMs: window === undefined ? node.windowMs : durationMs(window),
+    max: max ?? node.max,
   };
   if (schedule.kind === 'after') return { ...own, graceMs: Math.max(own.graceMs, schedule.graceMs) };
   if (schedule.kind === 'at' && definition.run_if_past)

@@ -1,5 +1,6 @@
 /** The http executor's configuration (dkron.md §11.2): text in, a checked request out. Nothing here quotes a secret. */
 import { parseDuration } from '../model/duration.ts';
+import { quoted } from './executor-keys.ts';
 import { parseExpectCode, type CodeRanges } from './http-expect.ts';
 import { maskedHeader, parseHeaders, type HttpHeader } from './http-headers.ts';
 
@@ -42,7 +43,9 @@ export function parseHttpConfig(raw: Readonly<Record<string, string>>): ParsedHt
   if (!headers.ok) return headers;
   const codes = parseExpectCode(raw['expectCode'] ?? '');
   if (!codes.ok) return codes;
-  const warnings = [...headers.warnings];
+  const pair = pairProblem(raw['tlsCertificateFile'] ?? '', raw['tlsCertificateKeyFile'] ?? '');
+  if (pair !== undefined) return { ok: false, problem: pair };
+  const warnings = [...methodWarnings(target.method), ...headers.warnings];
   const timeoutMs = parseTimeout(raw['timeout'], warnings);
   const noVerify = parseBool('tlsNoVerifyPeer', raw['tlsNoVerifyPeer'], warnings);
   const config: HttpConfig = {
@@ -92,14 +95,13 @@ interface Target {
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 function parseTarget(text: string, method: string): Target | string {
-  if (text === '') return 'url is empty';
-  if (method === '') return 'method is empty';
-  if (!METHOD.test(method)) return 'method is no HTTP method';
-  if (method.toUpperCase() === 'CONNECT') return 'method CONNECT is not supported';
+  if (text.trim() === '') return 'url is empty: give the address to call, for example https://host/path';
+  if (method === '') return 'method is empty: give one, for example GET or POST';
+  if (!METHOD.test(method)) return `method ${quoted(method)} is no HTTP method: give for example GET or POST`;
+  if (method.toUpperCase() === 'CONNECT') return 'method CONNECT is not supported: give for example GET or POST';
   const url = URL.parse(text.trim());
-  if (url === null) return 'url is not an absolute URL (expected http:// or https://)';
-  if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    return 'url has an unsupported scheme (expected http or https)';
+  if (url === null) return `url is not an absolute URL: ${urlRemedy(text)}`;
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return `url has an unsupported scheme: ${urlRemedy(text)}`;
   const { username, password } = url;
   const userInfo = username === '' && password === '' ? '' : `${decoded(username)}:${decoded(password)}`;
   // Each of these parses the URL again.
@@ -107,6 +109,28 @@ function parseTarget(text: string, method: string): Target | string {
   if (password !== '') url.password = '';
   if (url.href.includes('#')) url.hash = '';
   return { url, method, userInfo };
+}
+
+/** Methods are sent as written, as in Dkron, and servers know letter case. */
+function methodWarnings(method: string): string[] {
+  const upper = method.toUpperCase();
+  if (method === upper || !/^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/.test(upper)) return [];
+  return [`method ${quoted(method)} is sent as it is written, and servers expect ${quoted(upper)}`];
+}
+
+/** The text itself may hold a secret: only its scheme is shown. */
+function urlRemedy(text: string): string {
+  const [scheme] = /^\s*[a-z][a-z0-9+.-]{0,20}:\/\//i.exec(text) ?? [''];
+  if (scheme === '') return 'begin it with http:// or https://';
+  return /^\s*https?:/i.test(text)
+    ? `what follows ${scheme.trim()} is no host, port and path`
+    : `it begins with ${scheme.trim()}, and http:// or https:// are possible`;
+}
+
+function pairProblem(certificate: string, key: string): string | undefined {
+  if (certificate !== '' && key === '') return 'tlsCertificateFile needs tlsCertificateKeyFile';
+  if (key !== '' && certificate === '') return 'tlsCertificateKeyFile needs tlsCertificateFile';
+  return undefined;
 }
 
 function decoded(part: string): string {
@@ -130,7 +154,10 @@ function parseTimeout(text: string | undefined, warnings: string[]): number | nu
   if (trimmed === '') return null;
   const ms = /^\d{1,9}$/.test(trimmed) ? Number(trimmed) * 1000 : parseDuration(trimmed);
   if (ms !== undefined && ms > 0) return Math.ceil(ms);
-  warnings.push(`timeout is no positive number of seconds: ${HTTP_TIMEOUT_MS_DEFAULT / 1000} is used`);
+  const used = HTTP_TIMEOUT_MS_DEFAULT / 1000;
+  warnings.push(
+    `timeout ${quoted(trimmed)} cannot be used, so it is ${used} seconds: write whole seconds ("30") or a duration ("1m30s")`,
+  );
   return HTTP_TIMEOUT_MS_DEFAULT;
 }
 
@@ -138,6 +165,7 @@ function parseTimeout(text: string | undefined, warnings: string[]): number | nu
 function parseBool(key: string, text: string | undefined, warnings: string[]): boolean {
   if (text === undefined || text === '') return false;
   if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
-  if (!['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) warnings.push(`${key} is no boolean: false is used`);
+  if (!['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text))
+    warnings.push(`${key} ${quoted(text)} is no boolean: false is used; write "true" or "false"`);
   return false;
 }

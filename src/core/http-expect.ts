@@ -1,5 +1,7 @@
 /** Which response codes make an http run a success: the job's `expectCode`, or the rule without one. */
 
+import { quoted } from './executor-keys.ts';
+
 /** Inclusive ranges of status codes. */
 export type CodeRanges = readonly (readonly [first: number, last: number])[];
 
@@ -19,7 +21,8 @@ export function parseExpectCode(text: string): ParsedExpectCode {
     if (entry === '') continue;
     const range = readRange(entry);
     if (range === undefined) {
-      return { ok: false, problem: `expectCode: entry ${i + 1} is no code, class or range (as 200, 2xx, 200-299)` };
+      const problem = `expectCode: entry ${i + 1}, ${quoted(entry)}, is no code, class or range (as 200, 2xx, 200-299)`;
+      return { ok: false, problem };
     }
     ranges.push(range);
   }
@@ -39,6 +42,16 @@ function readRange(entry: string): [number, number] | undefined {
 export function acceptsCode(ranges: CodeRanges | null, code: number): boolean {
   if (ranges === null) return code < 500;
   return ranges.some(([first, last]) => code >= first && code <= last);
+}
+
+/** What a person should know of a code that was accepted only because nothing was expected; undefined: nothing. */
+export function codeWarning(
+  config: { readonly expectCode: CodeRanges | null; readonly expectBody: string | null },
+  code: number,
+): string | undefined {
+  if (code < 400 || config.expectCode !== null || config.expectBody !== null || !acceptsCode(null, code))
+    return undefined;
+  return `warning: response code ${code} counts as a success because expectCode is not given: "2xx" there makes it a failure`;
 }
 
 /** The error text of a code that was not accepted; begins with Dkron's words. */

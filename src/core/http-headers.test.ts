@@ -31,15 +31,18 @@ describe('parseHeaders', () => {
   ])('%s', (text, expected) => expect(read(text)).toEqual(expected)); // prettier-ignore
 
   it.each([
-    ['["A: 1", "secret-token"]', 'headers: entry 2 has no colon (expected "Name: value")'],
-    ['[": secret"]', 'headers: entry 1 has a name that is no header name'],
-    ['["A b: secret"]', 'headers: entry 1 has a name that is no header name'],
-    ['["A: sec\\r\\nret: x"]', 'headers: entry 1 has a control character in its value'],
-    ['[1]', 'headers: entry 1 is not a string'],
-    ['{"A": 1}', 'headers: entry 1 has a value that is not a string'],
-    ['A: secret', 'headers is not JSON: expected an array like ["Name: value"]'],
-    ['"A: secret"', 'headers is not a JSON array of "Name: value" strings'],
-    ['null', 'headers is not a JSON array of "Name: value" strings'],
+    ['["A: 1", "secret-token"]', 'headers: entry 2 has no colon: write it as "Name: value"'],
+    ['[": secret"]', 'headers: entry 1 has a name that is no header name: use letters, digits and "-"'],
+    ['["A b: secret"]', 'headers: entry 1 has a name that is no header name: use letters, digits and "-"'],
+    [
+      '["A: sec\\r\\nret: x"]',
+      'headers: entry 1 has a control character in its value, perhaps a line break: remove it',
+    ],
+    ['[1]', 'headers: entry 1 is not a string: write it as "Name: value"'],
+    ['{"A": 1}', 'headers: entry 1 has a value that is not a string: put it in quotes'],
+    ['A: secret', 'headers is not JSON: write it as ["Name: value", "Other: value"]'],
+    ['"A: secret"', 'headers is not a JSON array: write it as ["Name: value", "Other: value"]'],
+    ['null', 'headers is not a JSON array: write it as ["Name: value", "Other: value"]'],
   ])('%s → %s', (text, expected) => expect(problem(text)).toBe(expected));
 
   it('ignores what the connection and Belfry own, and says so without the value', () => {

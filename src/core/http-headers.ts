@@ -84,13 +84,14 @@ function readEntries(text: string): Entry[] | string {
   try {
     parsed = JSON.parse(text);
   } catch {
-    return 'headers is not JSON: expected an array like ["Name: value"]'; // the parser's own text would quote the values
+    return 'headers is not JSON: write it as ["Name: value", "Other: value"]'; // the parser's own text would quote the values
   }
   if (Array.isArray(parsed)) return splitEntries(parsed);
-  if (typeof parsed !== 'object' || parsed === null) return 'headers is not a JSON array of "Name: value" strings';
+  if (typeof parsed !== 'object' || parsed === null)
+    return 'headers is not a JSON array: write it as ["Name: value", "Other: value"]';
   const entries: Entry[] = [];
   for (const [i, [name, value]] of Object.entries(parsed as Record<string, unknown>).entries()) {
-    if (typeof value !== 'string') return `headers: entry ${i + 1} has a value that is not a string`;
+    if (typeof value !== 'string') return `headers: entry ${i + 1} has a value that is not a string: put it in quotes`;
     entries.push({ name: name.trim(), value: value.trim(), at: `entry ${i + 1}` });
   }
   return entries;
@@ -99,10 +100,10 @@ function readEntries(text: string): Entry[] | string {
 function splitEntries(lines: readonly unknown[]): Entry[] | string {
   const entries: Entry[] = [];
   for (const [i, line] of lines.entries()) {
-    if (typeof line !== 'string') return `headers: entry ${i + 1} is not a string`;
+    if (typeof line !== 'string') return `headers: entry ${i + 1} is not a string: write it as "Name: value"`;
     if (line.trim() === '') continue;
     const colon = line.indexOf(':');
-    if (colon < 0) return `headers: entry ${i + 1} has no colon (expected "Name: value")`;
+    if (colon < 0) return `headers: entry ${i + 1} has no colon: write it as "Name: value"`;
     entries.push({ name: line.slice(0, colon).trim(), value: line.slice(colon + 1).trim(), at: `entry ${i + 1}` });
   }
   return entries;
@@ -113,8 +114,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const FORBIDDEN_IN_VALUE = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 
 function checkEntry(name: string, value: string): string | undefined {
-  if (!TOKEN.test(name)) return 'has a name that is no header name';
-  if (FORBIDDEN_IN_VALUE.test(value)) return 'has a control character in its value';
+  if (!TOKEN.test(name)) return 'has a name that is no header name: use letters, digits and "-"';
+  if (FORBIDDEN_IN_VALUE.test(value)) return 'has a control character in its value, perhaps a line break: remove it';
   return undefined;
 }
 
@@ -122,9 +123,9 @@ function checkEntry(name: string, value: string): string | undefined {
 function ownerOf(lower: string, value: string): string | undefined {
   if (lower.startsWith('belfry-')) return 'set by Belfry';
   if (lower === 'connection' && !/^(close|keep-alive)$/i.test(value))
-    return 'the connection’s own (only close and keep-alive are taken)';
+    return 'for the connection to set (only close and keep-alive are taken)';
   if (/^(transfer-encoding|keep-alive|upgrade|trailer|te|expect|proxy-connection)$/.test(lower))
-    return 'the connection’s own';
+    return 'for the connection to set';
   return undefined;
 }
 

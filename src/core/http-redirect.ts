@@ -26,7 +26,7 @@ export function redirectStep(
 ): RedirectStep {
   if (![301, 302, 303, 307, 308].includes(status)) return { kind: 'final' };
   if (location === undefined || location === '') return { kind: 'final' }; // seen in the wild; Go hands it to the caller too
-  if (followed >= REDIRECTS_MAX) return { kind: 'refused', problem: `stopped after ${REDIRECTS_MAX} redirects` };
+  if (followed >= REDIRECTS_MAX) return { kind: 'refused', problem: tooMany(request.url, status) };
   const url = URL.parse(location, request.url.href);
   if (url === null) return { kind: 'refused', problem: `${request.url.host} redirects to something that is no URL` };
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
@@ -36,6 +36,11 @@ export function redirectStep(
     };
   }
   return { kind: 'follow', request: nextRequest(request, url, status, location) };
+}
+
+/** Never more of a URL than its host: path and query may be secrets. */
+function tooMany({ host }: URL, status: number): string {
+  return `stopped after ${REDIRECTS_MAX} redirects, and ${host} answered with another (${status}): they may lead in a circle; call the last address directly`;
 }
 
 function nextRequest(request: RedirectableRequest, url: URL, status: number, location: string): RedirectableRequest {

@@ -115,14 +115,25 @@ describe('config', () => {
   };
 
   it.each<[Record<string, string>, string]>([
-    [{ url: '' }, 'url is empty'],
-    [{ method: '' }, 'method is empty'],
-    [{ method: 'G T' }, 'method is no HTTP method'],
-    [{ method: 'CONNECT' }, 'method CONNECT is not supported'],
-    [{ url: 'host/x' }, 'url is not an absolute URL (expected http:// or https://)'],
-    [{ url: 'ftp://host/x' }, 'url has an unsupported scheme (expected http or https)'],
-    [{ expectCode: 'x' }, 'expectCode: entry 1 is no code, class or range (as 200, 2xx, 200-299)'],
-    [{ headers: '["x"]' }, 'headers: entry 1 has no colon (expected "Name: value")'],
+    [{ url: ' ' }, 'url is empty: give the address to call, for example https://host/path'],
+    [{ method: '' }, 'method is empty: give one, for example GET or POST'],
+    [{ method: 'G T' }, 'method "G T" is no HTTP method: give for example GET or POST'],
+    [{ method: 'CONNECT' }, 'method CONNECT is not supported: give for example GET or POST'],
+    [{ url: 'host/x?key=secret' }, 'url is not an absolute URL: begin it with http:// or https://'],
+    [{ url: 'host:8080/x' }, 'url has an unsupported scheme: begin it with http:// or https://'],
+    [
+      { url: 'https://ho st/x?key=secret' },
+      'url is not an absolute URL: what follows https:// is no host, port and path',
+    ],
+    [
+      { url: 'ftp://host/x?key=secret' },
+      'url has an unsupported scheme: it begins with ftp://, and http:// or https:// are possible',
+    ],
+    [{ expectCode: 'x' }, 'expectCode: entry 1, "x", is no code, class or range (as 200, 2xx, 200-299)'],
+    [{ headers: '["x"]' }, 'headers: entry 1 has no colon: write it as "Name: value"'],
+    [{ headers: 'X-Key: secret' }, 'headers is not JSON: write it as ["Name: value", "Other: value"]'],
+    [{ tlsCertificateFile: 'client.pem' }, 'tlsCertificateFile needs tlsCertificateKeyFile'],
+    [{ tlsCertificateKeyFile: 'client.key' }, 'tlsCertificateKeyFile needs tlsCertificateFile'],
   ])('%j: %s', (more, problem) => expect(parseHttpConfig({ ...base, ...more })).toEqual({ ok: false, problem }));
 
   it.each<[string, number | null, number]>([

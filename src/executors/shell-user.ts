@@ -16,19 +16,17 @@ export interface UserPlan {
 
 const SETPRIV_PATHS = ['/usr/bin/setpriv', '/bin/setpriv', '/usr/local/bin/setpriv'];
 
-/** undefined: not `user` or `user:group`. `problem`: the sentence the execution fails with. */
-export function lookUpUser(text: string): UserPlan | { readonly problem: string } | undefined {
-  const match = /^([^:\s]+)(?::([^:\s]+))?$/.exec(text);
-  if (match === null) return undefined;
+/** `text` is `user` or `user:group`. `problem`: the sentence the execution fails with. */
+export function lookUpUser(text: string): UserPlan | { readonly problem: string } {
+  const [name = '', groupName] = text.split(':', 2);
   if (process.getuid?.() !== 0) return { problem: 'su needs a node that runs as root' };
   const setpriv = SETPRIV_PATHS.find(isExecutable);
   if (setpriv === undefined) return { problem: 'su needs setpriv (package util-linux), which is not installed' };
-  const entry = findEntry('/etc/passwd', match[1] as string);
-  if (entry === undefined)
-    return { problem: `su: there is no user ${match[1]?.slice(0, NAME_SHOWN_MAX)} on this node` };
-  const group = match[2] === undefined ? entry[3] : findEntry('/etc/group', match[2])?.[2];
+  const entry = findEntry('/etc/passwd', name);
+  if (entry === undefined) return { problem: `su: there is no user ${name.slice(0, NAME_SHOWN_MAX)} on this node` };
+  const group = groupName === undefined ? entry[3] : findEntry('/etc/group', groupName)?.[2];
   if (group === undefined)
-    return { problem: `su: there is no group ${match[2]?.slice(0, NAME_SHOWN_MAX)} on this node` };
+    return { problem: `su: there is no group ${groupName?.slice(0, NAME_SHOWN_MAX)} on this node` };
   return {
     user: { name: entry[0] as string, home: entry[5] || '/', shell: entry[6] || '/bin/sh' },
     prefix: [setpriv, `--reuid=${entry[2]}`, `--regid=${group}`, '--clear-groups', '--'],

@@ -23,6 +23,7 @@ import { runRoutes } from './runs.ts';
 import { scheduleRoutes } from './schedule.ts';
 import { ownHosts, refusalOf } from './security.ts';
 import type { Services } from './services.ts';
+import { withPatience } from './store-patience.ts';
 import { uiRoutes } from './ui.ts';
 
 export interface HttpOptions {
@@ -85,8 +86,9 @@ export function createHttpApp(options: HttpOptions, services: Services): Fastify
   guard(app, options, services.node.name);
   answerErrors(app, options, routes);
   for (const route of routes) {
-    if (route.streamBytesMax === undefined) addRoute(app, route);
-    else addStreamRoute(app, route);
+    const patient = withPatience(route, services.node, options.clock);
+    if (route.streamBytesMax === undefined) addRoute(app, patient);
+    else addStreamRoute(app, patient);
   }
   return app;
 }
@@ -113,7 +115,9 @@ function bareApp(options: HttpOptions): FastifyInstance {
 function readBodiesWhole(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addHook('onRequest', (request, _reply, done) => {
-    if ((request.routeOptions.config as RouteConfig).stream !== true) delete request.raw.headers['content-type'];
+    const isForm = /^multipart\//i.test(request.headers['content-type'] ?? '');
+    if (!isForm || (request.routeOptions.config as RouteConfig).stream !== true)
+      delete request.raw.headers['content-type'];
     done();
   });
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));

@@ -1,8 +1,9 @@
 // Request bodies: bytes → JSON → what the schema says, each failure with its place.
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import { bodyFault } from '../model/body-fault.ts';
 import { AppError } from '../model/errors.ts';
-import { parseJson } from './json.ts';
+import { parseJson } from '../lib/json.ts';
 
 /** The body as JSON. `undefined` when there is none. Throws AppError('invalid') with the position. */
 export function jsonBody(request: FastifyRequest): unknown {
@@ -13,11 +14,15 @@ export function jsonBody(request: FastifyRequest): unknown {
   return parsed.value;
 }
 
-/** A value checked by a schema. Throws AppError('invalid') that names the first field at fault. */
-export function checked<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+/** A value checked by a schema. Throws AppError('invalid') that names the first field at fault; `example` is a body that would do. */
+export function checked<T extends z.ZodType>(schema: T, value: unknown, example: string): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const field = issue?.path.map(String).join('.') ?? '';
-  throw new AppError('invalid', issue?.message ?? 'is not valid', { field, remedy: 'see /v1/openapi.json' });
+  const { field, message, remedy } = bodyFault(
+    result.error,
+    schema,
+    value,
+    `send for example ${example}; every field is in /v1/openapi.json`,
+  );
+  throw new AppError('invalid', message, { field, remedy });
 }

@@ -54,13 +54,15 @@ async function putCalendar(calendars: CalendarsService, request: FastifyRequest)
   }
   const body = jsonBody(request);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new AppError('invalid', 'expected a JSON object', { remedy: 'send for example {"dates":["12-25"]}' });
+    throw new AppError('invalid', 'expected a JSON object', { remedy: `send for example ${EXAMPLE}` });
   }
   if ('name' in body && body.name !== name) {
     throw new AppError('invalid', 'is not the name in the path', { field: 'name', remedy: 'leave it out' });
   }
-  return calendars.put(checked(calendarInputSchema, { ...body, name }));
+  return calendars.put(checked(calendarInputSchema, { ...body, name }, EXAMPLE));
 }
+
+const EXAMPLE = '{"dates":["12-25"]}';
 
 async function deleteCalendar(
   calendars: CalendarsService,

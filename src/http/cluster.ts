@@ -20,7 +20,13 @@ export function clusterRoutes({ node }: Services): Route[] {
       schema: IS_LEADER,
       handler: (request, reply) => isLeader(node, request, reply),
     },
-    { method: 'POST', path: '/v1/leave', schema: LEAVE, handler: (request, reply) => leave(node, request, reply) },
+    {
+      method: 'POST',
+      path: '/v1/leave',
+      storesNothing: true,
+      schema: LEAVE,
+      handler: (request, reply) => leave(node, request, reply),
+    },
     { method: 'GET', path: '/v1/pause', schema: PAUSED, handler: async () => ({ paused: await node.paused() }) },
     { method: 'POST', path: '/v1/pause', schema: PAUSE, handler: async () => ({ paused: await node.setPaused(true) }) },
     {

@@ -44,8 +44,10 @@ export function problemOf(error: unknown): Problem {
 /** One line: "<message> (field <field>); <remedy>". */
 export function problemLine(problem: Problem): string {
   const field = problem.field === undefined || problem.field === '' ? '' : `${problem.field}: `;
-  const remedy = problem.remedy === undefined || problem.remedy === '' ? '' : `; ${problem.remedy}`;
-  return `${field}${problem.message}${remedy}`.replaceAll(/\s+/g, ' ');
+  const hasRemedy = problem.remedy !== undefined && problem.remedy !== '';
+  // Messages of the store are whole sentences.
+  const said = hasRemedy ? `${problem.message.replace(/\.$/, '')}; ${problem.remedy}` : problem.message;
+  return `${field}${said}`.replaceAll(/\s+/g, ' ');
 }
 
 /** `additive`: the JSON form. */

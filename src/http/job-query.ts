@@ -20,9 +20,6 @@ const METADATA_FILTERS_MAX = 50;
 
 /** The query as the service wants it. Throws AppError('invalid'). */
 export function readJobQuery(request: FastifyRequest): JobQuery {
-  const disabled = queryValue(request, 'disabled') ?? '';
-  if (!['', 'true', 'false'].includes(disabled))
-    throw invalid('disabled', 'must be true or false', 'leave it out to see all jobs');
   return {
     sort: readSort(queryValue(request, '_sort') ?? ''),
     descending: queryValue(request, '_order') === 'DESC',
@@ -30,9 +27,18 @@ export function readJobQuery(request: FastifyRequest): JobQuery {
     end: readRange(request, '_end'),
     q: queryValue(request, 'q') || null,
     status: queryValue(request, 'status') || null,
-    disabled: disabled === '' ? null : disabled === 'true',
+    disabled: queryValue(request, 'disabled') === '' ? null : readBool(request, 'disabled'),
     metadata: readMetadata(request),
   };
+}
+
+/** As Go's ParseBool reads it, which Dkron's clients write by; null when absent. Never guessed: both answers do something. */
+export function readBool(request: FastifyRequest, field: string): boolean | null {
+  const text = queryValue(request, field);
+  if (text === undefined) return null;
+  if (/^(true|t|1)$/i.test(text)) return true;
+  if (/^(false|f|0)$/i.test(text)) return false;
+  throw invalid(field, 'must be true or false', `write ${field}=true, ${field}=false, or leave it out`);
 }
 
 function invalid(field: string, message: string, remedy: string): AppError {

@@ -6,7 +6,7 @@ import { AppError } from '../model/errors.ts';
 import { type JobInput, type JobRefusal, parseJobInput } from '../model/job.ts';
 import { checked, jsonBody } from './body.ts';
 import { headerText } from './header-text.ts';
-import { readJobQuery } from './job-query.ts';
+import { readBool, readJobQuery } from './job-query.ts';
 import { sendJson, sendList } from './reply.ts';
 import { type Route, type RouteSchema, param, queryValue } from './route.ts';
 import { Schemas } from './schemas.ts';
@@ -74,10 +74,11 @@ async function writeJob(services: Services, request: FastifyRequest, reply: Fast
   }
   const { job, warnings } = readJob(request);
   if (!services.node.matches(job.tags)) warnings.push(headerText(noNodeWarning(job.tags)));
-  const stored = await services.jobs
+  const { job: stored, warnings: odd } = await services.jobs
     .put(job, { runOnCreate: queryValue(request, 'runoncreate') !== undefined })
     .catch(asValidation);
-  if (warnings.length > 0) reply.header('x-belfry-warning', warnings.join('; '));
+  warnings.push(...[...odd, ...(await services.check(job))].map(headerText));
+  if (warnings.length > 0) reply.header('x-belfry-warning', warnings.join('; ').slice(0, WARNING_CHARACTERS_MAX));
   return sendJson(request, reply.code(201).header('location', jobPath(job.name)), stored);
 }
 
@@ -133,6 +134,8 @@ function noNodeWarning(tags: Readonly<Record<string, string>>): string {
   return `no node has its tags ${shown}: unless one appears, its occurrences end as missed (no_target)`;
 }
 
+/** Clients refuse an answer whose headers are longer than some 16 KiB. */
+const WARNING_CHARACTERS_MAX = 4_000;
 const TAGS_CHARACTERS_MAX = 300;
 const UNKNOWN_SHOWN_MAX = 20;
 const UNKNOWN_CHARACTERS_MAX = 60;
@@ -159,7 +162,7 @@ async function deleteJob(services: Services, request: FastifyRequest): Promise<u
 /** Answers as soon as the run is on record: Dkron's shape and the run's group beside it. */
 async function runJob(services: Services, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { job, group } = await services.jobs.run(param(request, 'job'), {
-    force: queryValue(request, 'force') === 'true',
+    force: readBool(request, 'force') ?? false,
   });
   return sendJson(request, reply.code(200).header('location', jobPath(job.name)), { ...job, group });
 }
@@ -172,7 +175,7 @@ async function toggleJob(services: Services, request: FastifyRequest, reply: Fas
 const CursorBody = z.strictObject({ to: z.literal('now') });
 
 async function resetCursor(services: Services, request: FastifyRequest): Promise<unknown> {
-  checked(CursorBody, jsonBody(request));
+  checked(CursorBody, jsonBody(request), '{"to":"now"}');
   return services.jobs.resetCursor(param(request, 'job'));
 }
 
@@ -181,6 +184,8 @@ const Text = (description: string) => ({ description, type: 'text/plain' });
 const NO_JOB = Text('No such job.');
 const LOCATION = { Location: 'Path of the job.' };
 const Flag = z.string().optional();
+const WARNING =
+  'What was accepted and will not do as written: unknown fields, keys the executor does not read, a run that cannot succeed, a schedule without a time left.';
 
 const LIST: RouteSchema = {
   summary: 'List jobs',
@@ -222,7 +227,7 @@ const WRITE: RouteSchema = {
     201: {
       description: 'The stored job.',
       body: Schemas.Job,
-      headers: { ...LOCATION, 'X-Belfry-Warning': 'Names of unknown fields that were left out.' },
+      headers: { ...LOCATION, 'X-Belfry-Warning': WARNING },
     },
     400: Text('The body is no job; the text names the field and the remedy.'),
     404: Text('The parent job does not exist.'),
@@ -264,13 +269,14 @@ const RUN: RouteSchema = {
   tag: 'jobs',
   description: 'Answers at once. `group` is the run: GET /v1/runs/{group} tells how it goes.',
   params: JOB,
-  query: z.object({ force: z.enum(['true']).optional().describe('Run even where its concurrency forbids.') }),
+  query: z.object({ force: z.enum(['true', 'false']).optional().describe('Run even where its concurrency forbids.') }),
   responses: {
     200: {
       description: 'The job, with the group of the run.',
       body: Schemas.Job.extend({ group: z.int() }),
       headers: LOCATION,
     },
+    400: Text('"force" is neither true nor false.'),
     404: NO_JOB,
     409: {
       ...Text('It is running and its concurrency forbids another.'),

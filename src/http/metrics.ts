@@ -38,10 +38,10 @@ export function metricsRoutes(services: Services, prometheus: boolean, clock: Cl
 
 /** Keys in alphabetical order, as Dkron's; `issues` and `warnings` only when there are some. */
 function sendHealth(services: Services, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { leader, issues, warnings } = services.node.health();
+  const { leader, status, issues, warnings } = services.node.health();
   const warned = warnings.length === 0 ? {} : { warnings };
-  if (issues.length === 0) return sendJson(request, reply, { leader, status: 'healthy', ...warned });
-  return sendJson(request, reply.code(503), { issues, leader, status: 'unhealthy', ...warned });
+  if (issues.length === 0) return sendJson(request, reply, { leader, status, ...warned });
+  return sendJson(request, reply.code(503), { issues, leader, status, ...warned });
 }
 
 function metricsRoute({ node }: Services): Route {

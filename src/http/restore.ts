@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { AppError } from '../model/errors.ts';
 import { type JobInput, parseJobInput } from '../model/job.ts';
 import { refusedJob } from './jobs.ts';
-import { parseJson } from './json.ts';
+import { parseJson } from '../lib/json.ts';
 import { JsonArrayError, jsonElements } from './json-elements.ts';
 import type { Route } from './route.ts';
 import type { Services } from './services.ts';

@@ -36,6 +36,8 @@ export interface Route {
   readonly additive?: true;
   /** Needs no credentials. */
   readonly open?: true;
+  /** Not a GET, and stores nothing: served also while the store does not answer. */
+  readonly storesNothing?: true;
   /** The body stays a stream and may be this large; else it is read whole, up to the usual limit. */
   readonly streamBytesMax?: number;
   readonly schema: RouteSchema;

@@ -2,6 +2,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../model/errors.ts';
+import { nameProblem } from '../model/job.ts';
+import { nearest } from '../model/nearest.ts';
 import { OUTCOMES, type Outcome } from '../model/occurrence.ts';
 import { canonicalInstant, instantMs } from '../model/time.ts';
 import { sendJson } from './reply.ts';
@@ -11,7 +13,6 @@ import type { LogPage, RunQuery, Services } from './services.ts';
 
 const RUNS = { default: 50, max: 500 } as const;
 const LOG_BYTES = { default: 65_536, max: 1_048_576 } as const;
-const CURSOR_CHARACTERS_MAX = 500;
 
 export function runRoutes({ runs }: Services): Route[] {
   return [
@@ -42,6 +43,7 @@ export function runRoutes({ runs }: Services): Route[] {
       additive: true,
       schema: LOG,
       handler: async (request, reply) => {
+        refuseUnknown(request, ['execution', 'from', 'limit']);
         const from = readInteger(request, 'from', 0, Number.MAX_SAFE_INTEGER);
         const limit = readInteger(request, 'limit', LOG_BYTES.default, LOG_BYTES.max);
         return sendLog(
@@ -58,6 +60,18 @@ function invalid(field: string, message: string, remedy: string): AppError {
   return new AppError('invalid', message, { field, remedy });
 }
 
+/** A filter with a typing error in its name would filter nothing, and look as if it had. */
+function refuseUnknown(request: FastifyRequest, known: readonly string[]): void {
+  const unknown = Object.keys(request.query as object).find((key) => key !== 'pretty' && !known.includes(key));
+  if (unknown === undefined) return;
+  const near = nearest(unknown, known);
+  throw invalid(
+    unknown,
+    'is no parameter of this route',
+    `${near === undefined ? '' : `did you mean ${near}? `}use ${known.join(', ')} or pretty`,
+  );
+}
+
 /** 2^53 and beyond, negative, not a number: no run has such a group. */
 function readGroup(request: FastifyRequest): number {
   const text = param(request, 'group');
@@ -70,12 +84,12 @@ function readGroup(request: FastifyRequest): number {
   );
 }
 
-function readInteger(request: FastifyRequest, field: string, fallback: number, max: number): number {
+function readInteger(request: FastifyRequest, field: string, fallback: number, max: number, min = 0): number {
   const text = queryValue(request, field) ?? '';
   if (text === '') return fallback;
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= max))
-    throw invalid(field, `must be a whole number from 0 to ${max}`, `for example ${field}=${fallback}`);
+  if (!(value >= min && value <= max))
+    throw invalid(field, `must be a whole number from ${min} to ${max}`, `for example ${field}=${fallback}`);
   return value;
 }
 
@@ -97,20 +111,22 @@ function readOutcome(request: FastifyRequest): Outcome | null {
   return outcome;
 }
 
+/** No job was ever called so: an empty list would say that it had no runs. */
+function readJob(request: FastifyRequest): string | null {
+  const job = queryValue(request, 'job') || null;
+  const problem = job === null ? undefined : nameProblem(job);
+  if (problem === undefined) return job;
+  throw invalid('job', `is no job's name: ${problem.message}`, 'GET /v1/jobs lists the names');
+}
+
 function readQuery(request: FastifyRequest): RunQuery {
-  const limit = readInteger(request, 'limit', RUNS.default, RUNS.max);
+  refuseUnknown(request, Object.keys(LIST_QUERY.shape));
+  const limit = readInteger(request, 'limit', RUNS.default, RUNS.max, 1);
   const cursor = queryValue(request, 'cursor') || null;
-  if (limit === 0) throw invalid('limit', 'must be at least 1', `use 1 to ${RUNS.max}`);
-  if ((cursor?.length ?? 0) > CURSOR_CHARACTERS_MAX)
-    throw invalid('cursor', 'is no cursor', 'give back what the page before answered');
-  return {
-    job: queryValue(request, 'job') || null,
-    outcome: readOutcome(request),
-    from: readInstant(request, 'from'),
-    to: readInstant(request, 'to'),
-    cursor,
-    limit,
-  };
+  const [from, to] = [readInstant(request, 'from'), readInstant(request, 'to')];
+  if (from !== null && to !== null && from > to)
+    throw invalid('to', 'is before `from`', 'exchange them: from is the earlier one');
+  return { job: readJob(request), outcome: readOutcome(request), from, to, cursor, limit };
 }
 
 /** The bytes as they are, unless JSON is asked for: `curl` shows the log, programs get positions and times as well. */
@@ -143,19 +159,21 @@ const error = (description: string) => ({ description, body: Schemas.Error });
 const NO_RUN = error('No such run.');
 const BAD = error('A parameter is not valid.');
 
+const LIST_QUERY = z.object({
+  job: z.string().optional().describe('Name of the job; deleted jobs too, until their history goes.'),
+  outcome: z.enum(OUTCOMES).optional(),
+  from: z.string().optional().describe('Due at or after this time (RFC 3339).'),
+  to: z.string().optional().describe('Due before this time.'),
+  cursor: z.string().optional().describe('From the page before.'),
+  limit: z.int().min(1).max(RUNS.max).default(RUNS.default),
+});
+
 const LIST: RouteSchema = {
   summary: 'Runs, newest first',
   tag: 'runs',
   description:
     'Every time a job was due, was triggered or asked for, with its outcome and reason. Consecutive dropped ones are one row.',
-  query: z.object({
-    job: z.string().optional().describe('Name of the job; deleted jobs too, until their history goes.'),
-    outcome: z.enum(OUTCOMES).optional(),
-    from: z.string().optional().describe('Due at or after this time (RFC 3339).'),
-    to: z.string().optional().describe('Due before this time.'),
-    cursor: z.string().optional().describe('From the page before.'),
-    limit: z.int().min(1).max(RUNS.max).default(RUNS.default),
-  }),
+  query: LIST_QUERY,
   responses: { 200: { description: 'One page.', body: Schemas.RunList }, 400: BAD },
 };
 

@@ -11,6 +11,7 @@ export function scheduleRoutes(services: Services): Route[] {
       method: 'POST',
       path: '/v1/schedule/preview',
       additive: true,
+      storesNothing: true,
       schema: {
         summary: 'Explain a schedule and give its next times',
         tag: 'schedule',
@@ -22,7 +23,9 @@ export function scheduleRoutes(services: Services): Route[] {
           400: { description: 'The body is not valid.', body: Schemas.Error },
         },
       },
-      handler: (request) => services.preview(checked(PreviewRequest, jsonBody(request))),
+      handler: (request) => services.preview(checked(PreviewRequest, jsonBody(request), EXAMPLE)),
     },
   ];
 }
+
+const EXAMPLE = '{"schedule":"30 2 * * *"}';

@@ -94,7 +94,7 @@ const RunExecution = z.object({
   exit_code: z.int().nullable(),
   signal: z.string().nullable(),
   message: z.string().nullable(),
-  output_bytes: z.int().describe('Exact number of bytes written.'),
+  output_bytes: z.int().describe('Bytes written; so far, while it runs.'),
   log_bytes: z.int().describe('How many of them are kept.'),
 });
 
@@ -110,6 +110,10 @@ const Run = z.object({
   phase: z.enum(PHASES),
   outcome: z.enum(OUTCOMES).nullable(),
   reason: z.enum(REASONS),
+  stopping: z
+    .object({ since: Instant, reason: z.enum(REASONS) })
+    .nullable()
+    .describe('Its end was asked for and its processes have not gone yet; the reason is the one it will have.'),
   finished_at: Instant.nullable(),
   last_scheduled_at: Instant.nullable().describe('Set on a row that stands for several dropped occurrences.'),
   count: z.int(),
@@ -182,7 +186,7 @@ export const Schemas = {
     issues: z.array(z.string()).optional(),
     warnings: z.array(z.string()).optional(),
     leader: z.boolean(),
-    status: z.enum(['healthy', 'unhealthy']),
+    status: z.enum(['healthy', 'unhealthy', 'draining']),
   }),
   Status: z.object({ agent: StringMap, serf: StringMap, tags: StringMap }),
   Stats: z.object({ stats: z.array(z.object({ date: Instant, success_count: z.int(), failed_count: z.int() })) }),

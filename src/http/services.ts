@@ -63,6 +63,8 @@ export interface RunView {
   phase: Phase;
   outcome: Outcome | null;
   reason: Reason;
+  /** Its end was asked for, and its processes have not gone yet. */
+  stopping: { since: string; reason: Reason } | null;
   finished_at: string | null;
   last_scheduled_at: string | null;
   count: number;
@@ -93,8 +95,11 @@ export interface LogPage {
 
 /** Who asks, for the record; a single node has no users yet. */
 export interface JobsService {
-  /** Create or replace. Answers the stored job. Throws invalid, parent_not_found, paused, disk_full, unavailable. */
-  put(input: JobInput, options: { runOnCreate: boolean }): Promise<JobView>;
+  /** Create or replace. Answers the stored job and what of its schedule is odd. Throws invalid, parent_not_found, paused, disk_full, unavailable. */
+  put(
+    input: JobInput,
+    options: { runOnCreate: boolean },
+  ): Promise<{ readonly job: JobView; readonly warnings: readonly string[] }>;
   get(name: string): Promise<JobView>;
   /** `jobs` may make its views one by one: a list of 100,000 is written piece by piece. */
   list(query: JobQuery): Promise<{ total: number; jobs: Iterable<JobView> | AsyncIterable<JobView> }>;
@@ -145,7 +150,14 @@ export interface NodeService {
   paused(): Promise<boolean>;
   setPaused(paused: boolean): Promise<boolean>;
   /** What a person should know; healthy when there are no issues. */
-  health(): { leader: boolean; issues: string[]; warnings: string[] };
+  health(): {
+    leader: boolean;
+    status: 'healthy' | 'unhealthy' | 'draining';
+    issues: string[];
+    warnings: string[];
+  };
+  /** Why nothing can be stored now, as a sentence; null: it can. */
+  storeSilence(): string | null;
   /** POST /v1/leave: begins a graceful stop of this process. */
   leave(): void;
   httpAddress(): { host: string; port: number };
@@ -158,5 +170,7 @@ export interface Services {
   calendars: CalendarsService;
   runs: RunsService;
   node: NodeService;
+  /** What of a job's executor and processors is accepted and will not do as written, one sentence each. */
+  check(input: JobInput): Promise<string[]>;
   preview(request: PreviewRequest): Promise<PreviewResponse>;
 }

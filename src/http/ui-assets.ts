@@ -54,9 +54,10 @@ setInterval(async () => {
   const state = document.getElementById('state');
   try {
     const answer = await fetch(location.pathname);
-    if (!answer.ok) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    document.getElementById('live').replaceWith(fresh.getElementById('live'));
+    const live = fresh.getElementById('live');
+    if (live === null) throw new Error(answer.status);
+    document.getElementById('live').replaceWith(live);
     state.replaceWith(fresh.getElementById('state'));
   } catch { state.className = 'pill warn'; state.textContent = 'no answer'; }
 }, 5000);

@@ -5,14 +5,20 @@ import { Html, markup } from './markup.ts';
 import type { ExecutionView, RunView } from './services.ts';
 import { FAVICON, ICON, SCRIPT, STYLE } from './ui-assets.ts';
 
-/** Everything the page shows; `now` in epoch ms. */
-export interface PageData {
+/** Which node this is and how it is. */
+export interface PageHead {
   readonly node: string;
   readonly version: string;
+  readonly status: 'healthy' | 'unhealthy' | 'draining';
+  readonly issues: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Everything the page shows; `now` in epoch ms. */
+export interface PageData extends PageHead {
   readonly address: string;
   /** What curl needs to prove itself, with a blank in front (curlCredentials). */
   readonly curlCredentials: string;
-  readonly issues: readonly string[];
   readonly paused: boolean;
   readonly jobs: number;
   readonly running: readonly ExecutionView[];
@@ -25,21 +31,39 @@ export interface PageData {
 const RUNNING_SHOWN_MAX = 8;
 
 export function statusPage(data: PageData): string {
-  const { node, version, issues, jobs } = data;
-  const [tone, state] =
-    issues.length === 0 ? ['good', 'healthy'] : ['bad', `${issues.length} ${issues.length === 1 ? 'issue' : 'issues'}`];
+  const { jobs } = data;
+  return whole(
+    data,
+    markup`${jobs === 0 ? firstJob(data) : undefined}
+<div id="live">${live(data)}</div>
+${jobs === 0 ? undefined : anotherJob(data)}`,
+  );
+}
+
+/** When the store cannot be read: what is wrong is all there is to show. */
+export function troublePage(head: PageHead): string {
+  return whole(head, markup`<div id="live">${notices(head)}</div>`);
+}
+
+function whole(head: PageHead, main: Html): string {
+  const { node, version } = head;
+  const [tone, state] = pill(head);
   return markup`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Belfry · ${node}</title><link rel="icon" href="${FAVICON}"><style>${new Html(STYLE)}</style></head>
 <body><div class="wrap">
 <header>${new Html(ICON)}<h1>Belfry</h1><span class="node">${node} · ${version}</span>
 <span id="state" role="status" class="pill ${tone}">${state}</span></header>
-<main>${jobs === 0 ? firstJob(data) : undefined}
-<div id="live">${live(data)}</div>
-${jobs === 0 ? undefined : anotherJob(data)}</main>
+<main>${main}</main>
 <footer>${LINKS}<span>times are UTC</span></footer>
 </div><script>${new Html(SCRIPT)}</script></body></html>
 `.text;
+}
+
+function pill({ status, issues }: PageHead): [tone: string, text: string] {
+  if (status === 'healthy') return ['good', status];
+  if (status === 'draining') return ['warn', status];
+  return ['bad', `${issues.length} ${issues.length === 1 ? 'issue' : 'issues'}`];
 }
 
 const LINKS = [
@@ -55,10 +79,10 @@ POST /v1/unpause ends it.</div>`;
 
 /** What the page's script renews. */
 function live(data: PageData): Html {
-  const { issues, running, upcoming, now } = data;
+  const { running, upcoming, now } = data;
   const next = upcoming?.[0];
   const idle = running.length + (upcoming?.length ?? 0) === 0;
-  return markup`${issues.length === 0 ? undefined : issueList(issues)}${data.paused ? PAUSED : undefined}
+  return markup`${notices(data)}${data.paused ? PAUSED : undefined}
 <div class="cards">
 <div class="card"><h2>Jobs</h2><p>${data.jobs.toLocaleString('en')}</p></div>
 <div class="card"><h2>Running</h2><p>${running.length.toLocaleString('en')}</p></div>
@@ -68,9 +92,15 @@ ${idle ? undefined : markup`<div class="two">${runningCard(data)}${upcomingCard(
 ${recentCard(data)}`;
 }
 
-function issueList(issues: readonly string[]): Html {
-  const items = issues.map((issue) => markup`<li>${issue}</li>`);
-  return markup`<div class="card bad"><h2 class="bad">Issues</h2><ul>${items}</ul></div>`;
+function notices({ status, issues, warnings }: PageHead): Html {
+  const stopping = status === 'draining';
+  return markup`${noticeCard(stopping ? 'Draining' : 'Issues', stopping ? 'warn' : 'bad', issues)}${noticeCard('Warnings', 'warn', warnings)}`;
+}
+
+function noticeCard(title: string, tone: 'bad' | 'warn', lines: readonly string[]): Html | undefined {
+  if (lines.length === 0) return undefined;
+  const items = lines.map((line) => markup`<li>${line}</li>`);
+  return markup`<div class="card ${tone}"><h2 class="${tone}">${title}</h2><ul>${items}</ul></div>`;
 }
 
 function card(title: string, body: Html): Html {
@@ -115,14 +145,17 @@ const TONE: Readonly<Record<string, string>> = {
   lost: 'bad',
   partially_failed: 'warn',
   missed: 'warn',
+  stopping: 'warn',
 };
 
 function recentRow(run: RunView, now: number): Html {
   // An active one may still wait for a place, or for a node with its tags.
   const begun = run.executions.some(({ state }) => state !== 'waiting');
-  const outcome = run.outcome ?? (run.phase !== 'active' ? run.phase : begun ? 'running' : 'waiting');
+  const active = run.stopping !== null ? 'stopping' : begun ? 'running' : 'waiting';
+  const outcome = run.outcome ?? (run.phase !== 'active' ? run.phase : active);
+  const reason = run.stopping?.reason ?? run.reason;
   const many = run.count > 1 ? markup` <small>× ${run.count_exact ? '' : '≥ '}${run.count}</small>` : undefined;
-  const why = run.reason === '' ? undefined : markup` <small>${run.reason.replaceAll('_', ' ')}</small>`;
+  const why = reason === '' ? undefined : markup` <small>${reason.replaceAll('_', ' ')}</small>`;
   return markup`<tr><td><span class="${TONE[outcome] ?? 'calm'}">${outcome.replaceAll('_', ' ')}</span>${why}${many}</td>
 <td class="name">${run.job}</td><td title="${run.scheduled_at}">${when(instantMs(run.scheduled_at), now)}</td>
 <td class="wide">${run.trigger}</td><td class="wide">${took(run)}</td></tr>`;

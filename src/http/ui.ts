@@ -3,10 +3,11 @@ import { isIPv6 } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../lib/clock.ts';
 import type { Route } from './route.ts';
-import type { Services } from './services.ts';
+import type { NodeService, Services } from './services.ts';
+import { AppError } from '../model/errors.ts';
 import { NOT_FOUND_TEXT } from './errors.ts';
 import { POLICY } from './ui-assets.ts';
-import { statusPage } from './ui-page.ts';
+import { type PageHead, statusPage, troublePage } from './ui-page.ts';
 
 const UPCOMING_SHOWN = 8;
 const RECENT_SHOWN = 15;
@@ -65,33 +66,29 @@ async function sendPage(
     disabled: null,
     metadata: {},
   } as const;
-  const [list, running, recent, upcoming, paused] = await Promise.all([
-    jobs.list(none),
-    runs.busy(),
-    runs.runs({ job: null, outcome: null, from: null, to: null, cursor: null, limit: RECENT_SHOWN }),
-    jobs.upcoming?.(UPCOMING_SHOWN),
-    node.paused(),
-  ]);
-  const { name, version } = node;
-  const page = statusPage({
-    node: name,
-    version,
-    ...node.health(),
-    address: addressOf(services, request),
-    paused,
-    jobs: list.total,
-    running,
-    recent: recent.runs,
-    upcoming,
-    ...given,
+  reply.headers({
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': POLICY,
+    'x-frame-options': 'DENY',
   });
-  return reply
-    .headers({
-      'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': POLICY,
-      'x-frame-options': 'DENY',
-    })
-    .send(page);
+  try {
+    const [list, running, recent, upcoming, paused] = await Promise.all([
+      jobs.list(none),
+      runs.busy(),
+      runs.runs({ job: null, outcome: null, from: null, to: null, cursor: null, limit: RECENT_SHOWN }),
+      jobs.upcoming?.(UPCOMING_SHOWN),
+      node.paused(),
+    ]);
+    const facts = { paused, jobs: list.total, running, recent: recent.runs, upcoming };
+    return reply.send(statusPage({ ...headOf(node), address: addressOf(services, request), ...facts, ...given }));
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'damaged') throw error;
+    return reply.code(503).send(troublePage(headOf(node)));
+  }
+}
+
+function headOf(node: NodeService): PageHead {
+  return { node: node.name, version: node.version, ...node.health() };
 }
 
 /** As the visitor reached it; the Host header was checked. */

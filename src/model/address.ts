@@ -7,6 +7,8 @@ export interface Address {
   readonly port: number;
 }
 
+export const PORT_MAX = 65_535;
+
 const ADDRESS = /^(?:\[([0-9a-f:.%a-z]{2,64})\]|([^\s:[\]/{}@]{0,253})):(\d{1,5})$/i;
 
 /** The address, or undefined for anything that is none. */
@@ -14,7 +16,18 @@ export function parseAddress(text: string): Address | undefined {
   const match = ADDRESS.exec(text);
   if (match === null) return undefined;
   const port = Number(match[3]);
-  return port > 65_535 ? undefined : { host: match[1] ?? match[2] ?? '', port };
+  return port > PORT_MAX ? undefined : { host: match[1] ?? match[2] ?? '', port };
+}
+
+/** What is wrong with a text that is no address, as the end of a sentence. */
+export function addressProblem(text: string): string {
+  const asked = 'must be host:port such as "127.0.0.1:8080", "[::1]:8080" or ":8080"';
+  if (/^\w+:\/\//.test(text)) return `${asked}, without "${text.slice(0, text.indexOf('/'))}//"`;
+  if (/^\d+$/.test(text)) return `${asked}; for this machine alone write "127.0.0.1:${text}"`;
+  const [, host, port] = /^(.*):(\d+)$/s.exec(text) ?? [];
+  if (host === undefined) return `${asked}; it has no port number`;
+  if (Number(port) > PORT_MAX) return `${asked}; ports go up to ${PORT_MAX}`;
+  return host.includes(':') && !host.startsWith('[') ? `${asked}; an IPv6 address stands in brackets` : asked;
 }
 
 /** The text `parseAddress` reads back. */

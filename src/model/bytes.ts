@@ -4,6 +4,7 @@ const KIB = 1024;
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
   b: 1,
+  bytes: 1,
   // One letter means the binary unit, as in systemd and Docker.
   k: KIB,
   m: KIB ** 2,
@@ -19,13 +20,15 @@ const UNITS: Readonly<Record<string, number>> = {
   tb: 1e12,
 };
 
-const SIZE = /^(\d{1,20}(?:\.\d{1,10})?)\s?([a-z]{0,3})$/i;
+const SIZE = /^\s*(\d{1,20}(?:\.\d{1,10})?)\s*([a-z]{0,5})\s*$/i;
 
 /** Whole bytes, rounded down; undefined for anything that is no size of 0 to 2^53 - 1 bytes. */
 export function parseBytes(text: string): number | undefined {
   const match = SIZE.exec(text);
   const factor = UNITS[(match?.[2] ?? '').toLowerCase()];
   if (match === null || factor === undefined) return undefined;
+  // Half a byte is a size whose unit was forgotten.
+  if (match[2] === '' && match[1]?.includes('.')) return undefined;
   const bytes = Math.floor(Number(match[1]) * factor);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }

@@ -35,7 +35,7 @@ export const Retry = z.strictObject({
 export type Retry = z.infer<typeof Retry>;
 
 /** What an absent field means. */
-export const DEFAULTS = { misfire: Misfire.parse({}), retry: Retry.parse({}), killGrace: '10s' } as const;
+export const DEFAULTS = { retry: Retry.parse({}), killGrace: '10s' } as const;
 
 const Text = z.string().max(JOB_LIMITS.textCharactersMax).nullish();
 /** As Go decodes map[string]string: every value a string, null an empty one. */

@@ -1,8 +1,10 @@
 // Validation of a decoded job in Dkron's order and spirit (dkron.md §2.3).
+import { parseBytes } from './bytes.ts';
 import { parseDuration } from './duration.ts';
 import { CONCURRENCY, JOB_LIMITS } from './job-schema.ts';
 import type { JobDefinition, StringRecord } from './job-schema.ts';
-import { refuse, shown } from './job-refusal.ts';
+import { shown } from './body-fault.ts';
+import { refuse } from './job-refusal.ts';
 import type { JobRefusal } from './job-refusal.ts';
 import { nearest } from './nearest.ts';
 
@@ -64,8 +66,6 @@ export function nameProblem(name: string): { message: string; remedy: string } |
   return undefined;
 }
 
-const MEMORY_SIZE = /^\s*(\d+|\d+(?:\.\d+)?\s*(?:b|bytes|k|kb|m|mb|g|gb|t|tb))\s*$/i;
-
 function validateShell(config: StringRecord): JobRefusal | undefined {
   const { timeout, mem_limit: memory } = config;
   if (timeout !== undefined && timeout !== '' && (parseDuration(timeout) ?? -1) < 0) {
@@ -76,7 +76,7 @@ function validateShell(config: StringRecord): JobRefusal | undefined {
       'write for example "30s", "10m" or "1h30m"',
     );
   }
-  if (memory !== undefined && memory !== '' && !(MEMORY_SIZE.test(memory) && Number.parseFloat(memory) > 0)) {
+  if (memory !== undefined && memory !== '' && (parseBytes(memory) ?? 0) === 0) {
     return refuse(
       'validate',
       'executor_config.mem_limit',

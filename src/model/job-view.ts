@@ -99,7 +99,7 @@ function mapOrNull(map: StringRecord): StringRecord | null {
 function addAdditions(view: JobView, job: JobDefinition): JobView {
   if (job.targets !== null) view.targets = job.targets;
   if (job.guarantee !== 'at-most-once') view.guarantee = job.guarantee;
-  if (!sameFields(job.misfire, DEFAULTS.misfire)) view.misfire = job.misfire;
+  if (Object.keys(job.misfire).length > 0) view.misfire = job.misfire;
   if (job.dst.gap !== undefined || job.dst.overlap !== undefined) view.dst = job.dst;
   if (job.jitter !== null) view.jitter = job.jitter;
   if (job.calendars.length > 0) view.calendars = job.calendars;

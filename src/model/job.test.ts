@@ -84,7 +84,7 @@ describe('parseJobInput', () => {
     ['guarantee', { guarantee: 'exactly-once' }, 'guarantee'],
     ['a duration', { timeout: '5 minutes' }, 'timeout'],
     ['a negative duration', { jitter: '-5m' }, 'jitter'],
-    ['an unknown field of ours', { misfire: { polcy: 'all' } }, 'misfire'],
+    ['an unknown field of ours', { misfire: { polcy: 'all' } }, 'misfire.polcy'],
     ['dst', { dst: { gap: 'before' } }, 'dst.gap'],
     ['retry', { retry: { factor: 0.5 } }, 'retry.factor'],
     ['a calendar', { calendars: [{ dates: ['31-12'] }] }, 'calendars.0.dates.0'],
@@ -116,7 +116,7 @@ describe('parseJobInput', () => {
       { name: 'a', schedule: '@manually', executor: 'shell', executor_config: { timeout: 'soon' } },
       '"soon" is not a duration',
     ],
-    ...['0', '-5', '1PB', 'lots', '1.5', ' '].map((memory): [string, Record<string, unknown>, string] => [
+    ...['0', '-5', '1PB', 'lots', '1.5', ' ', '5 byte'].map((memory): [string, Record<string, unknown>, string] => [
       `memory ${memory}`,
       { name: 'a', schedule: '@manually', executor: 'shell', executor_config: { mem_limit: memory } },
       'is not an amount of memory',
@@ -226,9 +226,10 @@ describe('jobView', () => {
     const view = JSON.parse(JSON.stringify(jobView(definitionOf(job), STATE))) as Record<string, unknown>;
     expect(view).toMatchObject({
       targets: 'all',
-      misfire: { grace: '60s', policy: 'all', max: 5 },
+      misfire: body.misfire,
       retry: { delay: '5s', factor: 2 },
     });
+    expect(view['misfire']).toEqual(body.misfire);
     expect(definitionOf(parsed(view).job)).toEqual(definitionOf(job));
   });
 });

@@ -5,7 +5,8 @@
 import type { z } from 'zod';
 import { ADDED_FIELDS, DEFAULTS, DKRON_FIELDS, JOB_LIMITS, jobInputSchema } from './job-schema.ts';
 import type { Concurrency, JobCounters, JobInput, StringRecord } from './job-schema.ts';
-import { decodeRefusal, kindOf, refuse, shown } from './job-refusal.ts';
+import { kindOf, shown } from './body-fault.ts';
+import { decodeRefusal, refuse } from './job-refusal.ts';
 import type { JobRefusal } from './job-refusal.ts';
 import { validateJob } from './job-validate.ts';
 import { ZERO_TIME, canonicalNullableTime, instantMs } from './time.ts';
@@ -168,7 +169,7 @@ function normalise(input: Decoded, times: Times): JobInput {
     expires_at: times.expires_at,
     targets: input.targets ?? null,
     guarantee: input.guarantee ?? 'at-most-once',
-    misfire: input.misfire ?? DEFAULTS.misfire,
+    misfire: input.misfire ?? {},
     dst: input.dst ?? {},
     jitter: input.jitter ?? null,
     calendars: input.calendars ?? [],

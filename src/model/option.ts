@@ -2,7 +2,7 @@
  * What an option is: its name, its kind, and how a value from a flag, the environment or a file is read. Pure: the host's name, files and
  * the environment are handed in by the CLI.
  */
-import { type Address, formatAddress, parseAddress } from './address.ts';
+import { type Address, addressProblem, formatAddress, parseAddress } from './address.ts';
 import { formatBytes, parseBytes } from './bytes.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import { nearest } from './nearest.ts';
@@ -134,7 +134,7 @@ export function bool(spec: OptionText & { default: boolean }): Option<boolean> {
       const read = readText(raw);
       if (!read.ok) return read;
       const value = BOOLS.get(read.value.toLowerCase());
-      return value === undefined ? bad('must be true or false') : good(value);
+      return value === undefined ? bad('must be true or false (or yes, no, on, off, 1, 0)') : good(value);
     },
     show: String,
   };
@@ -313,9 +313,7 @@ export function address(spec: OptionText & { default: string }): Option<Address>
       if (read.value.includes('{{'))
         return bad('must be written out: address templates ("{{ … }}") are not in this version');
       const value = parseAddress(read.value);
-      return value === undefined
-        ? bad('must be host:port such as "127.0.0.1:8080", "[::1]:8080" or ":8080"')
-        : good(value);
+      return value === undefined ? bad(addressProblem(read.value)) : good(value);
     },
     show: formatAddress,
   };

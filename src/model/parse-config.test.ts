@@ -144,13 +144,36 @@ describe('what is wrong is named, all at once', () => {
     ['allowed-hosts', ['https://x', 'a:80', '*']],
     ['node-name', ['', 'a b', 'a/b', 'é', 'x'.repeat(129)]],
     ['store-url', ['redis://x', 'nonsense']],
-    ['data-dir', ['', 'a\0b', 'x'.repeat(5000)]],
+    ['data-dir', ['', '~', '~/belfry', 'a\0b', 'x'.repeat(5000)]],
   ])('--%s refuses what it must', (name, values) => {
     for (const value of values) {
       const problems = problemsOf({ ...flags([name, value]), flags: [{ name, value }] });
       expect(problems, JSON.stringify(value).slice(0, 80)).toHaveLength(1);
       expect(problems[0]).toMatch(new RegExp(`^--${name}: `));
     }
+  });
+
+  test('a boolean names where it stands and what it takes, in every source', () => {
+    const words = { yes: true, on: true, '1': true, TRUE: true, no: false, Off: false, '0': false, F: false };
+    for (const [word, value] of Object.entries(words)) {
+      for (const sources of [env({ BELFRY_DRAIN: word }), file({ drain: word }), flags(['drain', word])])
+        expect(parseConfig(sources)).toMatchObject({ ok: true, config: { drain: value } });
+    }
+    const allowed = 'must be true or false (or yes, no, on, off, 1, 0)';
+    expect(problemsOf(env({ BELFRY_DRAIN: 'y' }))[0]).toContain(`BELFRY_DRAIN: ${allowed}`);
+    expect(problemsOf(file({ drain: 'y' }))[0]).toContain(`belfry.yml: drain: ${allowed}`);
+    expect(problemsOf(flags(['drain', '']))[0]).toContain(`--drain: ${allowed}`);
+    expect(parseConfig(env({ BELFRY_DRAIN: '' }))).toMatchObject({ ok: true, config: { drain: false } });
+  });
+
+  test.each([
+    ['127.0.0.1', 'has no port number'],
+    ['127.0.0.1:70000', 'ports go up to 65535'],
+    ['8080', 'for this machine alone write "127.0.0.1:8080"'],
+    ['::1:8080', 'an IPv6 address stands in brackets'],
+    ['http://127.0.0.1:8080', 'without "http://"'],
+  ])('what is wrong with the address %s', (address, words) => {
+    expect(problemsOf(flags(['http-addr', address]))[0]).toContain(words);
   });
 
   test('near words are suggested', () => {

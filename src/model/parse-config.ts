@@ -75,9 +75,10 @@ export function parseConfig(sources: ConfigSources): ParsedConfig {
     origins.set(field, candidate?.where ?? 'default');
   }
   const config = Object.fromEntries(values) as Config;
-  if (reading.problems.length === 0) checkTogether(config, reading);
+  const whence = Object.fromEntries(origins) as Origins;
+  if (reading.problems.length === 0) checkTogether(config, whence, reading);
   if (reading.problems.length > 0) return { ok: false, problems: reading.problems.slice(0, PROBLEMS_MAX) };
-  return { ok: true, config, origins: Object.fromEntries(origins) as Origins, notices: reading.notices };
+  return { ok: true, config, origins: whence, notices: reading.notices };
 }
 
 function defaultOf(field: OptionField, option: Option<unknown>, sources: ConfigSources): unknown {
@@ -182,17 +183,21 @@ function absentOrUnknown(found: Candidate, spell: (name: string) => string, { pr
 }
 
 /** Rules over several options; only run when each is right by itself. */
-function checkTogether(config: Config, { problems, notices }: Reading): void {
+function checkTogether(config: Config, origins: Origins, { problems, notices }: Reading): void {
   if ((config.tlsCert === null) !== (config.tlsKey === null)) {
-    const [has, lacks] = config.tlsCert === null ? ['tls-key', 'tls-cert'] : ['tls-cert', 'tls-key'];
-    problems.push({ message: `--${has}: needs --${lacks} as well`, remedy: `Add --${lacks}, or remove --${has}.` });
+    const [has, lacks] = config.tlsCert === null ? (['tlsKey', 'tlsCert'] as const) : (['tlsCert', 'tlsKey'] as const);
+    const lacking = OPTIONS[lacks].name;
+    problems.push({
+      message: `${origins[has]}: needs --${lacking} as well`,
+      remedy: `Add --${lacking}, or remove --${OPTIONS[has].name}.`,
+    });
   }
   if (isLoopback(config.httpAddr)) return;
   const open = config.authBasicFile === null && config.authTokenFile === null;
   const where = formatAddress(config.httpAddr);
   if (open && !config.insecureHttp) {
     problems.push({
-      message: `--http-addr: ${where} can be reached by others and no credentials are asked for; whoever reaches it could run any command here`,
+      message: `${origins.httpAddr}: ${where} can be reached by others and no credentials are asked for; whoever reaches it could run any command here`,
       remedy: 'Add --auth-basic-file or --auth-token-file, or listen on 127.0.0.1, or say --insecure-http.',
     });
   } else if (open) {

@@ -1,6 +1,7 @@
 // What a schedule's settings look like outside: clock-change policy, misfire policy, calendars, and the preview question and answer.
 import { z } from 'zod';
 import { parseDuration } from './duration.ts';
+import { canonicalNullableTime } from './time.ts';
 
 const LIST_MAX = 1_000;
 const TEXT_MAX = 1_000;
@@ -31,12 +32,12 @@ export const DstPolicy = z.strictObject({
 });
 export type DstPolicy = z.infer<typeof DstPolicy>;
 
-/** What to do with occurrences that are later than `grace` (SEMANTICS §2). */
+/** What to do with occurrences that are later than `grace` (SEMANTICS §2). What is left out follows the node's options. */
 export const Misfire = z.strictObject({
-  grace: DurationText.default('60s'),
-  policy: z.enum(['skip', 'last', 'all']).default('last'),
-  window: DurationText.default('7d'),
-  max: z.int().min(1).max(10_000).default(100),
+  grace: DurationText.optional(),
+  policy: z.enum(['skip', 'last', 'all']).optional(),
+  window: DurationText.optional(),
+  max: z.int().min(1).max(10_000).optional(),
 });
 export type Misfire = z.infer<typeof Misfire>;
 
@@ -80,9 +81,9 @@ const CalendarBound = z.string().refine(isBound, {
 const CalendarRange = z
   .strictObject({ from: CalendarBound, to: CalendarBound })
   .refine(({ from, to }) => isYearly(from) === isYearly(to), {
-    error: 'both ends must be yearly days ("12-24"), or neither',
+    error: 'only one end is a yearly day; write both as "12-24", or neither',
   })
-  .refine(({ from, to }) => !endsBefore(from, to), { error: 'ends before it begins: "to" must be the later one' });
+  .refine(({ from, to }) => !endsBefore(from, to), { error: 'ends before it begins; "to" must be the later one' });
 
 /** Only of what can be compared without a zone: two instants, or two days or wall times of one. */
 function endsBefore(from: string, to: string): boolean {
@@ -107,30 +108,40 @@ export const Calendar = z.strictObject({
 });
 export type Calendar = z.infer<typeof Calendar>;
 
-/** POST /v1/schedules/preview */
+/** As a job's starts_at and expires_at. */
+const TimeText = z
+  .string()
+  .refine((text) => canonicalNullableTime(text) !== undefined, {
+    error: 'not a time; write RFC 3339, for example "2026-11-22T17:00:00Z"',
+  })
+  .describe('RFC 3339, or YYYY-MM-DDTHH:MM in UTC.');
+
+/** POST /v1/schedule/preview. As in a job, null stands for absent. */
 export const PreviewRequest = z.strictObject({
   schedule: z.string().max(100_000), // the parser says what is wrong with long text, with a position
-  timezone: z.string().max(TEXT_MAX).optional(),
-  dst: DstPolicy.optional(),
-  jitter: DurationText.optional(),
-  starts_at: InstantText.nullish(),
-  expires_at: InstantText.nullish(),
+  timezone: z.string().max(TEXT_MAX).nullish().describe('IANA name; empty: the zone of this cluster.'),
+  dst: DstPolicy.nullish(),
+  jitter: DurationText.nullish(),
+  starts_at: TimeText.nullish(),
+  expires_at: TimeText.nullish(),
   calendars: z
     .array(z.union([z.string().max(200), Calendar]))
     .max(100)
-    .optional(),
-  name: z.string().max(TEXT_MAX).optional(),
-  from: InstantText.optional(),
-  count: z.int().min(1).max(1_000).default(10),
+    .nullish(),
+  name: z.string().max(TEXT_MAX).nullish().describe("The job's: what H and ~ choose by."),
+  from: TimeText.nullish().describe('Times after this one, now by default: RFC 3339, or YYYY-MM-DDTHH:MM in UTC.'),
+  count: z.int().min(1).max(1_000).nullable().default(10),
 });
 export type PreviewRequest = z.input<typeof PreviewRequest>;
 
-/** Something true about a valid schedule that its author may not expect. `position` is a 0-based character offset in the text. */
+const Position = z.int().min(0).describe('Offset in the text, counted from 0 in UTF-16 code units.');
+
+/** Something true about a valid schedule that its author may not expect. */
 export const ScheduleWarning = z.object({
   code: z.string(),
   message: z.string(),
   field: z.string().optional(),
-  position: z.int().optional(),
+  position: Position.optional(),
 });
 export type ScheduleWarning = z.infer<typeof ScheduleWarning>;
 
@@ -152,8 +163,8 @@ export const PreviewResponse = z.object({
       code: z.string(),
       message: z.string(),
       field: z.string(),
-      position: z.int(),
-      suggestion: z.string().optional(),
+      position: Position,
+      suggestion: z.string().optional().describe('The text put right, where one repair is likely; it is valid.'),
     })
     .optional(),
 });

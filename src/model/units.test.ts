@@ -12,9 +12,11 @@ test.each([
   ['64MiB', 67_108_864],
   ['1.5 GB', 1_500_000_000],
   ['10b', 10],
+  ['512 bytes', 512],
+  [' 1  MiB ', 1_048_576],
 ])('%s is %d bytes', (text, bytes) => expect(parseBytes(text)).toBe(bytes));
 
-test.each(['', 'x', '-1', '1PiB', '1e3', '1,5GB', '9007199254740993', '999999TiB', '1 2', '.5k'])(
+test.each(['', 'x', '-1', '1PiB', '1e3', '1,5GB', '9007199254740993', '999999TiB', '1 2', '.5k', '1.5', '5 byte', ' '])(
   '"%s" is no size',
   (text) => expect(parseBytes(text)).toBeUndefined(),
 );

@@ -1,5 +1,7 @@
 /** The key all processors share: whether the output stays with the execution. */
 
+import { quoted } from '../core/executor-keys.ts';
+
 export interface Forward {
   readonly forward: boolean;
   readonly problem?: string;
@@ -12,5 +14,7 @@ const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False', '']);
 export function readForward(config: Readonly<Record<string, string>>): Forward {
   const text = config['forward'] ?? '';
   if (TRUE.has(text)) return { forward: true };
-  return FALSE.has(text) ? { forward: false } : { forward: false, problem: 'forward is no boolean: false is used' };
+  return FALSE.has(text)
+    ? { forward: false }
+    : { forward: false, problem: `forward ${quoted(text)} is no boolean: false is used; write "true" or "false"` };
 }

@@ -1,5 +1,6 @@
 /** Runs a job's processors over one finished execution. Whatever one of them does, the execution's result goes on. */
 import type { Clock } from '../lib/clock.ts';
+import { unknownProcessor } from './check.ts';
 import type { ProcessedExecution, Processor, ProcessorContext, ProcessorResult } from './processor.ts';
 
 /** A processor that takes longer is left behind: results wait for it before they are committed. */
@@ -18,6 +19,9 @@ export interface Processing {
   readonly problems: readonly string[];
 }
 
+/** Of a problem that is told in the output. */
+const PROBLEM_CHARACTERS_MAX = 500;
+
 /** A processor's own keys, by processor name, as the job has them. */
 export type JobProcessors = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
@@ -30,18 +34,29 @@ export async function applyProcessors(
 ): Promise<Processing> {
   let { output } = execution;
   const problems: string[] = [];
+  const untaken: string[] = [];
   for (const name of Object.keys(jobProcessors).sort()) {
     const processor = registry.get(name);
     if (processor === undefined) {
-      problems.push(`processor ${name} of job ${execution.job} is not known to this node`);
+      problems.push(`${unknownProcessor(name)} (job ${execution.job})`);
+      untaken.push(unknownProcessor(name));
       continue;
     }
     const result = await runOne(processor, { ...execution, output }, jobProcessors[name] ?? {}, context);
-    output = result.output;
-    if (result.problem !== undefined)
+    if (result.problem !== undefined) {
       problems.push(`processor ${name} of job ${execution.job}, execution ${execution.id}: ${result.problem}`);
+      if (result.output === output) untaken.push(`processor ${name}: ${result.problem}`);
+    }
+    output = result.output;
   }
-  return { output, problems };
+  return { output: withProblems(output, untaken), problems };
+}
+
+/** Whoever misses an output in the place it was meant for looks at the execution first; a marker, which clients compare, stays as it is. */
+function withProblems(output: string, untaken: readonly string[]): string {
+  if (untaken.length === 0) return output;
+  const lines = untaken.map((text) => `warning: ${text.slice(0, PROBLEM_CHARACTERS_MAX)}\n`);
+  return `${output}${output === '' || output.endsWith('\n') ? '' : '\n'}${lines.join('')}`;
 }
 
 async function runOne(

@@ -25,6 +25,12 @@ export interface Put {
   readonly change?: 'enabled' | 'disabled';
 }
 
+/** The job as it stands after a write, and what its author should know of it. */
+export interface StoredJob {
+  readonly job: JobView;
+  readonly warnings: readonly string[];
+}
+
 export interface JobPutsModules {
   readonly store: LeaderStore;
   readonly definitions: Definitions;
@@ -46,20 +52,20 @@ export class JobPuts {
   }
 
   /** One commit for all; two writes of one name in a batch go in order, in commits of their own. */
-  async putAll(puts: readonly Put[]): Promise<(JobView | AppError)[]> {
-    const results: (JobView | AppError)[] = [];
+  async putAll(puts: readonly Put[]): Promise<(StoredJob | AppError)[]> {
+    const results: (StoredJob | AppError)[] = [];
     let rest = puts.map((put, index) => ({ put, index }));
     while (rest.length > 0) {
       const names = new Set<string>();
       const round = rest.filter(({ put }) => !names.has(put.input.name) && names.add(put.input.name).size > 0);
       rest = rest.filter((entry) => !round.includes(entry));
       const answers = await this.#putRound(round.map(({ put }) => put));
-      round.forEach(({ index }, at) => (results[index] = answers[at] as JobView | AppError));
+      round.forEach(({ index }, at) => (results[index] = answers[at] as StoredJob | AppError));
     }
     return results;
   }
 
-  async #putRound(puts: readonly Put[]): Promise<(JobView | AppError)[]> {
+  async #putRound(puts: readonly Put[]): Promise<(StoredJob | AppError)[]> {
     const { store, definitions, clock, scheduler } = this.#m;
     const names = JSON.stringify(puts.map(({ input }) => input.name));
     const now = clock.now();
@@ -94,7 +100,7 @@ export class JobPuts {
         : (written.results[places[index] as number]?.rows.length ?? 0) > 0;
       if (!applied || row === undefined) return this.#parentProblem(puts[index] as Put);
       this.#applyPut(plan, row, rows.has(row.name) ? (puts[index]?.change ?? 'updated') : 'created');
-      return views.get(row.name) as JobView;
+      return { job: views.get(row.name) as JobView, warnings: plan.warnings };
     });
     return Promise.all(answers);
   }

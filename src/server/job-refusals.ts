@@ -15,6 +15,12 @@ export function noTarget({ name, definition }: CompiledJob): AppError {
   });
 }
 
+export function nodeStops(): AppError {
+  return new AppError('unavailable', 'this node is stopping and starts nothing new; the run was not accepted', {
+    remedy: 'ask again once the node has been started again',
+  });
+}
+
 export function overlaps({ name, concurrency }: CompiledJob, group: number | undefined, reason: Reason): AppError {
   const running = `job ${name} is running (group ${group ?? 'unknown'})`;
   const why = reason === 'queue_full' ? 'one run waits for it already' : `its concurrency is ${concurrency}`;

@@ -1,6 +1,6 @@
 /** What a create or update of a job writes, computed from the stored row before it (dkron.md §2.5, SEMANTICS §2 and §4). */
 import { type CompileContext, type CompiledJob, specOf } from '../core/compiled-job.ts';
-import { nextAfter, parseSchedule, type ScheduleSpec } from '../core/schedule/index.ts';
+import { neverFires, nextAfter, parseSchedule, type ScheduleSpec } from '../core/schedule/index.ts';
 import { AppError } from '../model/errors.ts';
 import { definitionOf, type JobDefinition, type JobInput } from '../model/job.ts';
 import type { JobRow, JobWrite } from '../store/jobs.ts';
@@ -10,6 +10,8 @@ export interface PlannedWrite {
   readonly definition: JobDefinition;
   /** null: the job does not exist yet. */
   readonly jobId: number | null;
+  /** What is accepted and will not do what its author seems to mean. */
+  readonly warnings: readonly string[];
 }
 
 interface WriteContext {
@@ -33,10 +35,13 @@ export function planJobWrite(
   const anchorAt = sameText && before !== undefined ? before.anchor_at : now;
   const { spec } = specOf(definition, before?.id ?? 0, anchorAt, options.context);
   const cursor = cursorOf(definition, old, before, spec, now);
-  const nextAt = spec === null || definition.disabled ? null : (nextAfter(spec, cursor.at) ?? null);
+  const first = spec === null ? undefined : nextAfter(spec, cursor.at);
+  const nextAt = definition.disabled ? null : (first ?? null);
+  const never = spec === null || first !== undefined ? undefined : neverFires(spec, cursor.at);
   const { counters } = input;
   return {
     definition,
+    warnings: never === undefined ? [] : [`schedule: ${never.message}`],
     jobId: before?.id ?? null,
     write: {
       name: definition.name,
@@ -119,7 +124,9 @@ function scheduleProblem(
   if (parsed.ok) return undefined;
   const { field, message, position, suggestion } = parsed.error;
   const remedy = suggestion === undefined ? undefined : `did you mean ${JSON.stringify(suggestion)}?`;
-  return new AppError('invalid', `${message} (at character ${position})`, {
+  // People count from 1.
+  const place = field === 'schedule' ? ` (at character ${position + 1})` : '';
+  return new AppError('invalid', `${message}${place}`, {
     field,
     ...(remedy === undefined ? {} : { remedy }),
   });

@@ -13,8 +13,8 @@ import type { Dispatcher } from './dispatcher.ts';
 import { type Delete, JobDeletes } from './job-deletes.ts';
 import { JobList, type JobListQuery } from './job-list.ts';
 import { JobNames } from './job-names.ts';
-import { JobPuts, type Put } from './job-puts.ts';
-import { expected, noTarget, notFound, overlaps } from './job-refusals.ts';
+import { JobPuts, type Put, type StoredJob } from './job-puts.ts';
+import { expected, nodeStops, noTarget, notFound, overlaps } from './job-refusals.ts';
 import { anchorBy, planJobWrite } from './job-write.ts';
 import type { Launcher } from './launcher.ts';
 import { diskFull, type LeaderStore } from './leader-store.ts';
@@ -44,7 +44,7 @@ export class Jobs {
   readonly #m: JobsModules;
   readonly #list: JobList;
   readonly #writes: JobPuts;
-  readonly #puts: Batcher<Put, JobView | AppError>;
+  readonly #puts: Batcher<Put, StoredJob | AppError>;
   readonly #deletes: Batcher<Delete, JobView | AppError>;
   readonly #names = new JobNames();
 
@@ -68,16 +68,17 @@ export class Jobs {
     return this.#names.size;
   }
 
-  async put(input: JobInput, options: { runOnCreate: boolean }): Promise<JobView> {
+  async put(input: JobInput, options: { runOnCreate: boolean }): Promise<StoredJob> {
     if (this.#m.paused()) {
       throw new AppError('paused', 'new job submissions are paused', {
         remedy: 'POST /v1/unpause to accept them again',
       });
     }
     this.#assertRoom();
-    const view = await this.#put({ input, restore: false });
+    if (options.runOnCreate) this.#assertOpen();
+    const stored = await this.#put({ input, restore: false });
     if (options.runOnCreate) await this.run(input.name, { force: false });
-    return view;
+    return stored;
   }
 
   async get(name: string): Promise<JobView> {
@@ -102,7 +103,7 @@ export class Jobs {
       const change = input.disabled ? 'disabled' : 'enabled';
       const [result] = await this.#writes.putAll([{ input, restore: true, change }]);
       if (result instanceof AppError) throw result;
-      return result as JobView;
+      return (result as StoredJob).job;
     });
   }
 
@@ -110,6 +111,7 @@ export class Jobs {
     return this.#m.lock.run(async () => {
       this.#assertRoom();
       const row = await this.#row(name);
+      this.#assertOpen();
       const job = (await this.#m.definitions.load([row.id])).get(row.id);
       if (job === undefined) throw notFound(name);
       const group = await this.#launchManual(job, options.force);
@@ -166,7 +168,7 @@ export class Jobs {
     }
   }
 
-  async #put(put: Put): Promise<JobView> {
+  async #put(put: Put): Promise<StoredJob> {
     const result = await this.#puts.add(put);
     if (result instanceof AppError) throw result;
     return result;
@@ -174,6 +176,11 @@ export class Jobs {
 
   #assertRoom(): void {
     if (!this.#m.mayLaunch()) throw diskFull();
+  }
+
+  /** A node that stops would answer for a run that it never starts. */
+  #assertOpen(): void {
+    if (!this.#m.scheduler.isOpen) throw nodeStops();
   }
 
   async #row(name: string): Promise<JobRow> {

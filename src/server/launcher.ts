@@ -296,6 +296,7 @@ function newLiveRun(intent: Extract<Intent, { kind: 'new' }>, group: number, pha
     startedAtUs: null,
     pid: null,
     stopping: null,
+    stopAskedAt: null,
     wakeAt: null,
     ending: false,
   };

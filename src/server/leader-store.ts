@@ -16,9 +16,11 @@ import {
 } from '../store/database.ts';
 
 /** Another holder has a newer epoch: this node must not launch or record anything any more. */
-export class FencedError extends Error {
+export class FencedError extends AppError {
   constructor() {
-    super('this node is no longer the leader of its data');
+    super('unavailable', 'this node is no longer the leader of its data', {
+      remedy: 'it ends itself; ask the node that took the data over',
+    });
     this.name = 'FencedError';
   }
 }
@@ -33,7 +35,16 @@ export type LeaderWrite =
     }
   | { readonly kind: 'full' };
 
+/** The store does not answer; `cause` in words. */
+export interface StoreSilence {
+  /** Wall time at which that was sure. */
+  readonly sinceMs: number;
+  readonly cause: string;
+}
+
 const BACKOFF_MS = [5, 50, 250, 1_000, 2_000] as const;
+/** After so many tries in vain, a third of a second, people are told. */
+const TOLD_AFTER = 3;
 /** Reads are repeated this often, for 1.3 s in all; writes until their end is known. */
 const READ_REPEATS = 4;
 
@@ -42,12 +53,31 @@ export class LeaderStore {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #emit: Emit;
+  readonly #fail: (error: unknown) => void;
+  #damage: AppError | null = null;
+  /** By what was tried: reads may be answered while no write is. */
+  readonly #silences = new Map<'read' | 'write', StoreSilence>();
 
-  constructor(options: { epoch: number }, modules: { database: Database; clock: Clock; emit: Emit }) {
+  /** `fail` ends the node: whoever meets the fence, a person's request too, ends it for all. */
+  constructor(
+    options: { epoch: number },
+    modules: { database: Database; clock: Clock; emit: Emit; fail: (error: unknown) => void },
+  ) {
     this.epoch = options.epoch;
     this.#database = modules.database;
     this.#clock = modules.clock;
     this.#emit = modules.emit;
+    this.#fail = modules.fail;
+  }
+
+  /** What a read or a write met; from there on nothing is read or written, so that the damage stays as it was found. */
+  get damage(): AppError | null {
+    return this.#damage;
+  }
+
+  /** null: what was asked of the store last was answered. */
+  get silence(): StoreSilence | null {
+    return this.#silences.get('write') ?? this.#silences.get('read') ?? null;
   }
 
   /**
@@ -61,7 +91,9 @@ export class LeaderStore {
   ): Promise<T[]> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return (await this.#database.read(consistency, sql, params)) as T[];
+        const rows = (await this.#sound(() => this.#database.read(consistency, sql, params))) as T[];
+        this.#silences.delete('read');
+        return rows;
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'unavailable' || attempt >= READ_REPEATS) throw error;
         await this.#backOff('read', attempt, error);
@@ -74,7 +106,8 @@ export class LeaderStore {
     const started = this.#clock.monotonic();
     const batch = [fence(this.epoch), ...statements];
     for (let attempt = 0; ; attempt++) {
-      const outcome = await this.#database.write(batch);
+      const outcome = await this.#sound(() => this.#database.write(batch));
+      if (outcome.kind !== 'unknown') this.#silences.delete('write');
       switch (outcome.kind) {
         case 'committed':
           return {
@@ -89,7 +122,7 @@ export class LeaderStore {
           await this.#backOff('write', attempt, new Error('the disk is full'), signal);
           break;
         case 'refused':
-          if (outcome.guard === 'fence') throw new FencedError();
+          if (outcome.guard === 'fence') throw this.#fenced();
           throw new Error(`a leader batch broke the rule ${outcome.guard}`);
         case 'unknown':
           await this.#backOff('write', attempt, outcome.cause, signal);
@@ -104,14 +137,28 @@ export class LeaderStore {
     return written;
   }
 
+  async #sound<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.#damage !== null) throw this.#damage;
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'damaged') this.#damage ??= error;
+      throw error;
+    }
+  }
+
+  #fenced(): FencedError {
+    const error = new FencedError();
+    this.#fail(error);
+    return error;
+  }
+
   async #backOff(what: 'read' | 'write', attempt: number, cause: unknown, signal?: AbortSignal): Promise<void> {
     const delayMs = BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] as number;
-    this.#emit({
-      kind: 'store_trouble',
-      what,
-      outcome: cause instanceof Error ? cause.message : 'unknown',
-      delayMs,
-    });
+    const outcome = cause instanceof Error ? cause.message : 'unknown';
+    if (attempt >= TOLD_AFTER && !this.#silences.has(what))
+      this.#silences.set(what, { sinceMs: this.#clock.now(), cause: outcome });
+    this.#emit({ kind: 'store_trouble', what, outcome, delayMs });
     await this.#clock.sleep(delayMs, signal);
   }
 }

@@ -4,6 +4,7 @@ import { Mutex } from '../lib/mutex.ts';
 import type { Random } from '../lib/random.ts';
 import type { Scope } from '../lib/scope.ts';
 import type { AgentSession, ExecutionRefused, ExecutionStarted } from '../model/agent.ts';
+import type { AppError } from '../model/errors.ts';
 import type { BelfryEvent, Emit } from '../model/events.ts';
 import type { StoppedReason } from '../model/occurrence.ts';
 import type { Database } from '../store/database.ts';
@@ -16,9 +17,10 @@ import { Dispatcher, type ExpiredReason } from './dispatcher.ts';
 import { Identities } from './identity.ts';
 import { Jobs } from './jobs.ts';
 import { Launcher } from './launcher.ts';
-import { diskFull, FencedError, LeaderStore } from './leader-store.ts';
+import { diskFull, FencedError, LeaderStore, type StoreSilence } from './leader-store.ts';
 import { type LiveRun, LiveRuns } from './live.ts';
 import { lastId, recover } from './recovery.ts';
+import type { LogSizes } from './run-views.ts';
 import { skipRestoredGap } from './restored.ts';
 import { type ProcessOutput, Results, type ResultsHooks } from './results.ts';
 import { type LogSlice, Runs } from './runs.ts';
@@ -46,6 +48,7 @@ export interface LeaderModules {
   readonly scope: Scope;
   readonly process: ProcessOutput;
   readonly readLog: (key: number, from: number, limit: number) => Promise<LogSlice | null>;
+  readonly logSizes: LogSizes;
   readonly removeLog: (key: number) => Promise<void>;
   /** false while the disk is low: nothing new is launched, results still have their reserve. */
   readonly mayLaunch: () => boolean;
@@ -148,6 +151,16 @@ export class Leader {
     return { ...this.#dispatcher.counts, unfinished: this.live.size, results: this.#results.waiting };
   }
 
+  /** What was met of a damaged store. */
+  get damage(): AppError | null {
+    return this.#store.damage;
+  }
+
+  /** That the store does not answer; null: it does. */
+  get storeSilence(): StoreSilence | null {
+    return this.#store.silence;
+  }
+
   paused(): boolean {
     return this.#paused;
   }
@@ -248,6 +261,7 @@ export class Leader {
     if (run.ending) return true;
     if (run.phase !== 'active' || this.#dispatcher.withdraw(run))
       return this.#results.endWaiting([run], 'cancelled', reason);
+    run.stopAskedAt ??= this.#modules.clock.now();
     this.#modules.agent.stop([{ key: run.key, reason }]);
     return true;
   }

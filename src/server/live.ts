@@ -23,6 +23,8 @@ export interface LiveRun {
   pid: number | null;
   /** Somebody asked for its end; a retry must not follow. */
   stopping: StopRequest['reason'] | null;
+  /** When the agent was told to end its process, epoch ms; a run that only gets no further attempt is left alone. */
+  stopAskedAt: number | null;
   /** retrying: when the next attempt starts. */
   wakeAt: number | null;
   /** Its result is being committed. */

@@ -48,7 +48,7 @@ export class Metrics {
       () => process.memoryUsage.rss(),
       registers,
     );
-    gauge('process_cpu_seconds_total', 'CPU time of the node process', () => cpuSeconds(), registers);
+    cpuSeries(registers);
   }
 
   /** What is asked at each scrape, once there is somebody to ask. */
@@ -157,7 +157,15 @@ function gauge(name: string, help: string, value: () => number, registers: Regis
   });
 }
 
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
+function cpuSeries(registers: Registry[]): void {
+  new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'CPU time of the node process',
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage();
+      this.reset();
+      this.inc((user + system) / 1e6);
+    },
+  });
 }

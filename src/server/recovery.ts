@@ -145,6 +145,7 @@ async function loadRuns({
       startedAtUs: null,
       pid: null,
       stopping: whyNoMore(job, current.get(row.job_id)),
+      stopAskedAt: null,
       wakeAt: row.wake_at,
       ending: false,
     });

@@ -58,6 +58,7 @@ export interface RunShown {
   phase: Phase;
   outcome: Outcome | null;
   reason: Reason;
+  stopping: { since: string; reason: NonNullable<LiveRun['stopping']> } | null;
   finished_at: string | null;
   last_scheduled_at: string | null;
   count: number;
@@ -93,7 +94,11 @@ export function executionShown(
 }
 
 /** A running execution, from memory alone. */
-export function liveShown(run: LiveRun, node: string, output: string): ExecutionShown {
+export function liveShown(
+  run: LiveRun,
+  node: string,
+  { output, truncated }: { output: string; truncated: boolean },
+): ExecutionShown {
   return {
     id: executionId(run.key, node),
     job_name: run.job.name,
@@ -104,17 +109,23 @@ export function liveShown(run: LiveRun, node: string, output: string): Execution
     node_name: node,
     group: run.group,
     attempt: run.attempt,
-    output_truncated: false,
+    output_truncated: truncated,
     order: { startedAtUs: run.startedAtUs ?? run.key, finishedAtUs: 0, attempt: run.attempt },
   };
 }
 
-export function runShown(
-  row: OccurrenceRow,
-  executions: readonly ExecutionRow[],
-  liveByKey: (key: number) => LiveRun | undefined,
-): RunShown {
+/** An execution's bytes of output so far, and how many of them are kept. */
+export type LogSizes = (key: number) => { readonly written: number; readonly kept: number };
+
+/** What the store does not know of what runs. */
+export interface RunsNow {
+  readonly live: (key: number) => LiveRun | undefined;
+  readonly logSizes: LogSizes;
+}
+
+export function runShown(row: OccurrenceRow, executions: readonly ExecutionRow[], now: RunsNow): RunShown {
   const outcome = wordOf(OUTCOMES, row.outcome);
+  const newest = executions.at(-1);
   return {
     group: row.group_id,
     job: row.job,
@@ -127,17 +138,24 @@ export function runShown(
     phase: wordOf(PHASES, row.phase),
     outcome: outcome === 'unfinished' ? null : outcome,
     reason: wordOf(REASONS, row.reason),
+    stopping: outcome !== 'unfinished' || newest === undefined ? null : stoppingShown(now.live(newest.key)),
     finished_at: row.finished_at === null ? null : instantText(row.finished_at),
     last_scheduled_at: row.last_at === null ? null : instantText(row.last_at),
     count: row.count,
     count_exact: row.count < COUNT_EXACT_MAX,
-    executions: executions.map((execution) => runExecutionShown(execution, liveByKey(execution.key))),
+    executions: executions.map((execution) => runExecutionShown(execution, now)),
   };
 }
 
-function runExecutionShown(row: ExecutionRow, live: LiveRun | undefined): RunExecutionShown {
+function stoppingShown(run: LiveRun | undefined): RunShown['stopping'] {
+  if (run === undefined || run.stopAskedAt === null || run.stopping === null) return null;
+  return { since: instantText(run.stopAskedAt), reason: run.stopping };
+}
+
+function runExecutionShown(row: ExecutionRow, now: RunsNow): RunExecutionShown {
   const finished = row.finished_at_us !== null;
-  const startedAtUs = row.started_at_us ?? (finished ? null : (live?.startedAtUs ?? null));
+  const startedAtUs = row.started_at_us ?? (finished ? null : (now.live(row.key)?.startedAtUs ?? null));
+  const sizes = finished ? { written: row.output_bytes, kept: row.log_bytes } : now.logSizes(row.key);
   const outcome = wordOf(OUTCOMES, row.outcome);
   return {
     id: executionId(row.key, row.node),
@@ -151,7 +169,7 @@ function runExecutionShown(row: ExecutionRow, live: LiveRun | undefined): RunExe
     exit_code: row.exit_code,
     signal: row.signal,
     message: row.message,
-    output_bytes: row.output_bytes,
-    log_bytes: row.log_bytes,
+    output_bytes: sizes.written,
+    log_bytes: sizes.kept,
   };
 }

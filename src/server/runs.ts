@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Mutex } from '../lib/mutex.ts';
 import { AppError } from '../model/errors.ts';
 import type { JobDefinition, JobView } from '../model/job.ts';
-import { codeOf, type Outcome, OUTCOMES, type StoppedReason } from '../model/occurrence.ts';
+import { codeOf, type Outcome, OUTCOMES, REASONS, type StoppedReason, wordOf } from '../model/occurrence.ts';
 import { JOBS_BY_NAME, type JobRow } from '../store/jobs.ts';
 import {
   DAILY_STATS,
@@ -25,7 +25,7 @@ import type { Definitions } from './definitions.ts';
 import { executionId, type Identities, keyOfExecutionId } from './identity.ts';
 import type { LeaderStore } from './leader-store.ts';
 import type { LiveRun, LiveRuns } from './live.ts';
-import { type ExecutionShown, executionShown, liveShown, type RunShown, runShown } from './run-views.ts';
+import { type ExecutionShown, executionShown, liveShown, type LogSizes, type RunShown, runShown } from './run-views.ts';
 
 export interface RunListQuery {
   readonly job: string | null;
@@ -62,6 +62,7 @@ export interface RunsModules {
   readonly stopRun: (run: LiveRun, reason: StoppedReason) => Promise<void>;
   readonly jobView: (name: string) => Promise<JobView>;
   readonly readLog: (key: number, from: number, limit: number) => Promise<LogSlice | null>;
+  readonly logSizes: LogSizes;
   readonly removeLog: (key: number) => Promise<void>;
 }
 
@@ -125,7 +126,8 @@ export class Runs {
     for (const run of this.#m.live.all()) {
       if (run.phase !== 'active' || run.startedAtUs === null) continue;
       const log = await this.#m.readLog(run.key, -BUSY_TAIL_BYTES, BUSY_TAIL_BYTES);
-      shown.push(liveShown(run, this.#m.node, log === null ? '' : decode(log.bytes)));
+      const output = log === null ? '' : decode(log.bytes);
+      shown.push(liveShown(run, this.#m.node, { output, truncated: (log?.totalBytes ?? 0) > BUSY_TAIL_BYTES }));
     }
     return shown.sort((a, b) => a.order.startedAtUs - b.order.startedAtUs);
   }
@@ -183,19 +185,11 @@ export class Runs {
     from: number,
     limit: number,
   ): Promise<{ execution: string; slice: LogSlice }> {
-    await this.#occurrence(group);
+    const occurrence = await this.#occurrence(group);
     const executions = await this.#m.store.read<ExecutionRow>(EXECUTIONS_OF_GROUPS, [JSON.stringify([group])]);
     const wanted =
       execution === null ? executions.at(-1) : executions.find((row) => executionId(row.key, row.node) === execution);
-    if (wanted === undefined) {
-      throw new AppError(
-        'not_found',
-        `run ${group} has no execution${execution === null ? '' : ` ${JSON.stringify(execution)}`}`,
-        {
-          remedy: `GET /v1/runs/${group} lists them`,
-        },
-      );
-    }
+    if (wanted === undefined) throw noLog(occurrence, execution);
     const slice = (await this.#m.readLog(wanted.key, from, limit)) ?? (await this.#tailSlice(wanted, from, limit));
     return { execution: executionId(wanted.key, wanted.node), slice };
   }
@@ -247,7 +241,8 @@ export class Runs {
       await this.#m.store.read<ExecutionRow>(EXECUTIONS_OF_GROUPS, [groups]),
       (row) => row.group_id,
     );
-    return rows.map((row) => runShown(row, executions.get(row.group_id) ?? [], (key) => this.#m.live.byKey(key)));
+    const now = { live: (key: number) => this.#m.live.byKey(key), logSizes: this.#m.logSizes };
+    return rows.map((row) => runShown(row, executions.get(row.group_id) ?? [], now));
   }
 
   /** undefined: an intent that no agent has started. */
@@ -288,11 +283,26 @@ function decode(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
+function noLog({ group_id, outcome, reason }: OccurrenceRow, execution: string | null): AppError {
+  if (execution !== null) {
+    return new AppError('not_found', `run ${group_id} has no execution ${JSON.stringify(execution)}`, {
+      field: 'execution',
+      remedy: `GET /v1/runs/${group_id} lists them`,
+    });
+  }
+  const why =
+    outcome === UNFINISHED ? 'it has not started' : `${wordOf(OUTCOMES, outcome)}: ${wordOf(REASONS, reason)}`;
+  return new AppError('not_found', `run ${group_id} has no log, because it has no execution (${why})`, {
+    remedy: `GET /v1/runs/${group_id} tells more`,
+  });
+}
+
 function parseCursor(cursor: string | null): { nominal: number; group: number } {
   if (cursor === null) return { nominal: Number.MAX_SAFE_INTEGER, group: Number.MAX_SAFE_INTEGER };
   const match = /^(\d{1,16})-(\d{1,16})$/.exec(cursor);
-  if (match !== null) return { nominal: Number(match[1]), group: Number(match[2]) };
-  throw new AppError('invalid', 'cursor is not one this server gave', {
+  const [nominal, group] = [Number(match?.[1]), Number(match?.[2])];
+  if (Number.isSafeInteger(nominal) && Number.isSafeInteger(group)) return { nominal, group };
+  throw new AppError('invalid', 'is not one this server gave', {
     field: 'cursor',
     remedy: 'pass the cursor of the page before, unchanged',
   });

@@ -105,10 +105,20 @@ export class Scheduler {
     this.#wakeUp();
   }
 
-  /** Stops launching; what is being committed is finished first. */
-  async close(): Promise<void> {
+  /** false: nothing is launched any more, or not yet. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Stops launching at once. */
+  stop(): void {
     this.#open = false;
     this.#timer?.cancel();
+  }
+
+  /** Stops launching; what is being committed is finished first. */
+  async close(): Promise<void> {
+    this.stop();
     await this.#m.lock.run(() => Promise.resolve());
   }
 

@@ -21,10 +21,16 @@ export class Stopping {
   readonly #asked = Promise.withResolvers<void>();
   readonly #hurried = new AbortController();
   error: unknown = null;
+  /** While a drain waits: when it stops what still runs, epoch ms. */
+  drainEndsAt: number | null = null;
   #count = 0;
 
   get asked(): Promise<void> {
     return this.#asked.promise;
+  }
+
+  get isAsked(): boolean {
+    return this.#count > 0;
   }
 
   /** Fires at the second request. */
@@ -54,8 +60,10 @@ export async function endNode(
 ): Promise<{ exitCode: number; lastWords: string | null }> {
   const { agent, leader, stopping, clock } = parts;
   if (stopping.error !== null) log.fatal({ err: stopping.error }, 'the node must stop');
+  leader.scheduler.stop();
   if (config.drain && stopping.error === null) {
     log.info({ running: agent.running() }, 'draining: waiting for running jobs');
+    stopping.drainEndsAt = clock.now() + config.drainTimeoutMs;
     await leader.scheduler.close();
     await agent.drain(config.drainTimeoutMs, stopping.hurried);
     await settled(leader, clock);

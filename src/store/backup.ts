@@ -6,6 +6,7 @@ import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
+import { readRefusal } from '../lib/read-refusal.ts';
 import { AppError } from '../model/errors.ts';
 import { assertWhole, damageOf, restoreHint } from './damage.ts';
 import { databasePathOf } from './data-directory.ts';
@@ -60,29 +61,47 @@ const BUSY_TIMEOUT_MS = 5_000;
 export function createBackup(options: { dataDir: string; file: string }, modules: { clock: Clock }): BackupSummary {
   const source = databasePathOf(resolve(options.dataDir));
   const file = resolve(options.file);
-  if (existsSync(file)) throw new AppError('conflict', `${file} exists already; a backup never overwrites one.`);
-  assertDirectory(dirname(file));
-  if (!existsSync(source)) {
-    throw new AppError('not_found', `There is no database in ${dirname(source)}.`, {
-      field: 'data-dir',
-      remedy: 'Name the data directory of the node with --data-dir.',
-    });
+  try {
+    assertFree(file);
+    assertDirectory(dirname(file));
+    assertSource(source);
+    assertWhole(source);
+    return { ...copyChecked(source, file, modules.clock.now()), file };
+  } catch (error) {
+    throw backupError(error, source, file);
   }
-  assertWhole(source);
+}
+
+/** By way of a draft beside it, so that the file appears whole or not at all. */
+function copyChecked(source: string, file: string, createdAt: number): BackupSummary {
   const draft = `${file}.partial`;
   try {
     rmSync(draft, { force: true });
-    copySnapshot(source, draft, modules.clock.now());
+    copySnapshot(source, draft, createdAt);
     const summary = verifyBackup(draft);
     // A link fails where a rename would replace what somebody else put there meanwhile.
     linkSync(draft, file);
-    rmSync(draft, { force: true });
     syncDirectory(dirname(file));
-    return { ...summary, file };
-  } catch (error) {
+    return summary;
+  } finally {
     rmSync(draft, { force: true });
-    throw backupError(error, source, file);
   }
+}
+
+function assertFree(file: string): void {
+  if (!existsSync(file)) return;
+  const what = statSync(file).isDirectory() ? 'is a directory' : 'exists already; a backup never overwrites one';
+  throw new AppError('conflict', `${file} ${what}.`, { field: 'file', remedy: 'Name a file that is not there yet.' });
+}
+
+function assertSource(database: string): void {
+  const refusal = readRefusal(database);
+  if (refusal === undefined) return;
+  if (refusal !== 'ENOENT') throw unreadable(database, refusal, 'data-dir');
+  throw new AppError('not_found', `There is no database in ${dirname(database)}.`, {
+    field: 'data-dir',
+    remedy: 'Name the data directory of the node with --data-dir.',
+  });
 }
 
 /** Where the backup is to be written. Made by whoever wants it there: a mistyped path must not fill the wrong disk. */
@@ -96,14 +115,21 @@ function assertDirectory(directory: string): void {
   });
 }
 
-/** Checks every page and the schema version. Throws AppError `not_found`, `damaged` (says what is wrong) or `conflict` (too new). */
+/**
+ * Checks every page and the schema version. Throws AppError `not_found`, `unavailable` (cannot be read), `damaged` (says what is wrong) or
+ * `conflict` (too new).
+ */
 export function verifyBackup(path: string): BackupSummary {
   const file = resolve(path);
-  if (!existsSync(file)) throw new AppError('not_found', `There is no file ${file}.`);
-  const damage = damageOf(file);
-  if (damage !== undefined) throw notWhole(file, damage);
-  const database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  const refusal = readRefusal(file);
+  if (refusal === 'ENOENT')
+    throw new AppError('not_found', `There is no file ${file}.`, { field: 'file', remedy: 'Check the path.' });
+  if (refusal !== undefined) throw unreadable(file, refusal, 'file');
+  let database: DatabaseSync | undefined;
   try {
+    const damage = damageOf(file);
+    if (damage !== undefined) throw notWhole(file, damage);
+    database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
     const problems = database
       .prepare('PRAGMA integrity_check(10)')
       .all()
@@ -111,11 +137,36 @@ export function verifyBackup(path: string): BackupSummary {
     if (problems.join() !== 'ok') throw notWhole(file, problems.join('; '));
     return summarize(database, file);
   } catch (error) {
-    if (error instanceof AppError) throw error;
-    throw notWhole(file, error instanceof Error ? error.message : String(error), error);
+    throw verifyError(error, file);
   } finally {
-    database.close();
+    database?.close();
   }
+}
+
+function verifyError(error: unknown, file: string): unknown {
+  if (error instanceof AppError) return error;
+  const { kind, detail } = classify(error);
+  if (isSystemError(error)) return unreadable(file, error.code, 'file');
+  if (kind !== 'uncertain') return notWhole(file, detail, error);
+  // A plain copy of a database in use: SQLite makes a -shm beside it even to read.
+  return new AppError('unavailable', `${file} cannot be checked where it is: ${detail}.`, {
+    field: 'file',
+    remedy: `Copy it, with its -wal if it has one, into a directory this user may write.`,
+    cause: error,
+  });
+}
+
+/** An error of a system call, not of SQLite or of this program. */
+export function isSystemError(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}
+
+function unreadable(file: string, cause: string, field: 'file' | 'data-dir'): AppError {
+  return new AppError('unavailable', `${file} cannot be read (${cause}).`, {
+    field,
+    remedy:
+      cause === 'EACCES' ? 'Run this as a user who may read it, or let this one.' : 'Check the path and the disk.',
+  });
 }
 
 function copySnapshot(source: string, draft: string, createdAt: number): void {

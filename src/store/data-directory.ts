@@ -5,7 +5,21 @@
  * POSIX drops a process's locks on a file when the process closes ANY descriptor of it. So nothing else in this process may open `lock`;
  * who holds it stands in a file of its own, `holder.json`.
  */
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
@@ -19,6 +33,15 @@ export interface DataDirectory {
   readonly databasePath: string;
   /** Gives the lock up; the process ending does the same. */
   close(): void;
+  /** As close, and takes back what opening made, where nothing else has been put since. For work that failed before it began. */
+  retract(): void;
+}
+
+/** The files as they were found, to be left so again. */
+interface Found {
+  readonly hadLock: boolean;
+  /** The text of holder.json; null without one. */
+  readonly holder: string | null;
 }
 
 /** Who had the lock last; informative only, the lock itself is the truth. */
@@ -39,10 +62,34 @@ const HOLDER_BYTES = 256;
  */
 export function openDataDirectory(path: string, clock: Clock, purpose: Purpose = 'node'): DataDirectory {
   const absolute = resolve(path);
-  prepare(absolute);
+  assertNoFile(absolute);
+  const made = makeDirectory(absolute);
+  const hadLock = existsSync(lockPath(absolute));
   const lock = takeLock(absolute, purpose);
-  writeHolder(absolute, { pid: process.pid, startedAt: instantText(clock.now()) });
-  return { path: absolute, databasePath: databasePathOf(absolute), close: () => lock.close() };
+  const close = () => lock.close();
+  try {
+    const found: Found = { hadLock, holder: readHolder(absolute) };
+    writeHolder(absolute, { pid: process.pid, startedAt: instantText(clock.now()) });
+    if (!hadLock) giveToOwnerOf(absolute, lockPath(absolute));
+    if (found.holder === null) giveToOwnerOf(absolute, holderPath(absolute));
+    const retract = () => {
+      takeBackFiles(absolute, found);
+      // SQLite keeps a journal beside the lock until then.
+      close();
+      for (const each of made.toReversed()) if (readdirSync(each).length === 0) rmdirSync(each);
+    };
+    return { path: absolute, databasePath: databasePathOf(absolute), close, retract };
+  } catch (error) {
+    close();
+    throw unusable(absolute, error);
+  }
+}
+
+/** Throws what openDataDirectory would throw of a directory that is no directory or is in use, and makes nothing. */
+export function assertAvailable(path: string, purpose: Purpose): void {
+  const absolute = resolve(path);
+  assertNoFile(absolute);
+  if (existsSync(lockPath(absolute))) takeLock(absolute, purpose).close();
 }
 
 export function databasePathOf(dataDir: string): string {
@@ -51,47 +98,74 @@ export function databasePathOf(dataDir: string): string {
 
 /** The last holder on record, undefined when there is none or it cannot be read. */
 export function lastHolder(dataDir: string): Holder | undefined {
-  const path = holderPath(dataDir);
-  if (!existsSync(path)) return undefined;
   try {
-    const holder = JSON.parse(readFileSync(path, 'utf8')) as Partial<Holder>;
+    const holder = JSON.parse(readHolder(dataDir) ?? '{}') as Partial<Holder>;
     return typeof holder.pid === 'number' ? { pid: holder.pid, startedAt: String(holder.startedAt) } : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
+  } catch {
+    // Spoilt, or another user's: who holds the directory is then unknown, and that it is held is still true.
+    return undefined;
   }
 }
 
-function prepare(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === false) {
-    throw new AppError('unavailable', `The data directory ${path} is not a directory.`, {
-      field: 'data-dir',
-      remedy: 'Name a directory with --data-dir; an absent one is created.',
-    });
-  }
+function readHolder(dataDir: string): string | null {
+  return existsSync(holderPath(dataDir)) ? readFileSync(holderPath(dataDir), 'utf8') : null;
+}
+
+function assertNoFile(path: string): void {
   try {
-    // Only what this call created gets the mode; an existing directory keeps what its owner chose.
-    if (createAll(path)) chmodSync(path, 0o700);
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== false) return;
   } catch (cause) {
-    throw new AppError('unavailable', `The data directory ${path} cannot be created: ${reason(cause)}.`, {
-      field: 'data-dir',
-      remedy: 'Name one this user may write with --data-dir.',
-      cause,
-    });
+    throw unusable(path, cause);
+  }
+  throw new AppError('unavailable', `The data directory ${path} is not a directory.`, {
+    field: 'data-dir',
+    remedy: 'Name a directory with --data-dir; an absent one is created.',
+  });
+}
+
+/** Answers the levels that are new, the deepest last. */
+function makeDirectory(path: string): string[] {
+  try {
+    const made = createAll(path);
+    // Only what this call created gets the mode; an existing directory keeps what its owner chose.
+    if (made.length > 0) chmodSync(path, 0o700);
+    return made;
+  } catch (cause) {
+    throw unusable(path, cause);
   }
 }
 
-/** mkdir level by level: Node's recursive mkdir never returns below /proc. True when the last level is new. */
-function createAll(path: string): boolean {
-  if (existsSync(path)) return false;
+function unusable(path: string, cause: unknown): AppError {
+  return new AppError('unavailable', `The data directory ${path} cannot be used: ${reason(cause)}.`, {
+    field: 'data-dir',
+    remedy: 'Name one with --data-dir in which everything is this user’s to read and write; an absent one is created.',
+    cause,
+  });
+}
+
+/** mkdir level by level: Node's recursive mkdir never returns below /proc. */
+function createAll(path: string): string[] {
+  if (existsSync(path)) return [];
   const parent = dirname(path);
-  if (parent !== path) createAll(parent);
+  const above = parent === path ? [] : createAll(parent);
   mkdirSync(path);
-  return true;
+  return [...above, path];
+}
+
+function takeBackFiles(path: string, { hadLock, holder }: Found): void {
+  if (holder === null) rmSync(holderPath(path), { force: true });
+  else writeFileSync(holderPath(path), holder);
+  if (!hadLock) rmSync(lockPath(path), { force: true });
+}
+
+/** Run as root for a service's directory, a file must still be the service's. */
+export function giveToOwnerOf(directory: string, file: string): void {
+  const { uid, gid } = statSync(directory);
+  if (process.getuid?.() === 0 && uid !== 0) chownSync(file, uid, gid);
 }
 
 function takeLock(path: string, purpose: Purpose): DatabaseSync {
-  const lock = new DatabaseSync(join(path, 'lock'), { timeout: 0, open: false });
+  const lock = new DatabaseSync(lockPath(path), { timeout: 0, open: false });
   try {
     lock.open();
     // Nothing is ever written in it, so there is no journal and a full disk cannot stop us here.
@@ -124,8 +198,8 @@ function inUse(path: string, purpose: Purpose): AppError {
   });
 }
 
-function writeHolder(path: string, holder: Holder): void {
-  const file = holderPath(path);
+function writeHolder(dataDir: string, holder: Holder): void {
+  const file = holderPath(dataDir);
   const text = JSON.stringify(holder).padEnd(HOLDER_BYTES - 1) + '\n';
   let handle: number | undefined;
   try {
@@ -137,6 +211,10 @@ function writeHolder(path: string, holder: Holder): void {
   } finally {
     if (handle !== undefined) closeSync(handle);
   }
+}
+
+function lockPath(dataDir: string): string {
+  return join(dataDir, 'lock');
 }
 
 function holderPath(dataDir: string): string {

@@ -5,15 +5,15 @@
  * What needs schedules or the agent's word is not decided here but at that start, from the marker: moving the cursors, the range rows
  * `missed: restored`, and `lost: restored` for open intents the agent knows nothing of.
  */
-import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
 import { instantText } from '../model/time.ts';
-import { syncFile, verifyBackup } from './backup.ts';
+import { isSystemError, syncFile, verifyBackup } from './backup.ts';
 import type { BackupSummary } from './backup.ts';
-import { openDataDirectory } from './data-directory.ts';
+import { assertAvailable, type DataDirectory, giveToOwnerOf, openDataDirectory } from './data-directory.ts';
 import type { Statement } from './database.ts';
 import { migrate } from './migrations.ts';
 import { finishRestore, replacedName, waitingName } from './restore-swap.ts';
@@ -25,6 +25,8 @@ import { syncDirectory } from './sync-directory.ts';
 export interface RestoreOptions {
   readonly file: string;
   readonly dataDir: string;
+  /** Whether an absent `dataDir` is made: not one that nobody named. */
+  readonly mayCreate: boolean;
   /** Apply each job's misfire policy to the time since the backup, instead of recording it as `missed: restored`. */
   readonly catchUp: boolean;
 }
@@ -47,27 +49,65 @@ const SQL = {
   dropManifest: `DELETE FROM meta WHERE key = 'backup'`,
 };
 
+/** Decided, and not in its place yet. */
+interface Ready {
+  readonly directory: DataDirectory;
+  readonly summary: BackupSummary;
+  readonly epoch: number;
+  readonly replaced: string | null;
+}
+
 /**
- * Throws AppError: `conflict` (a node holds the directory, or the backup is too new), `not_found`, `damaged` (the backup), `disk_full`.
- * On any error the directory's database is as it was.
+ * Throws AppError: `conflict` (a node holds the directory, or the backup is too new), `not_found`, `damaged` (the backup), `disk_full`,
+ * `unavailable`. Unless it says otherwise, everything is as it was.
  */
 export async function restoreBackup(options: RestoreOptions, modules: { clock: Clock }): Promise<RestoreResult> {
-  const directory = openDataDirectory(options.dataDir, modules.clock, 'restore');
+  const { directory, ...result } = await makeReady(options, modules.clock).catch((error: unknown) => {
+    throw notRestored(error, options);
+  });
   try {
+    // What was renamed is decided once its name is on the disk.
+    syncDirectory(directory.path);
     finishRestore(directory.databasePath);
-    const summary = verifyBackup(options.file);
-    return await restoreInto(directory.databasePath, options, summary, modules.clock);
+    return result;
+  } catch (error) {
+    const { detail } = classify(error);
+    throw new AppError('unavailable', `${result.summary.file} is restored but not in its place yet: ${detail}.`, {
+      remedy: `Start the node on ${directory.path}: it completes the restore.`,
+      cause: error,
+    });
   } finally {
     directory.close();
   }
 }
 
-async function restoreInto(
+/** What can be refused is refused before anything is made; the directory is asked first, because the backup may take minutes to read. */
+async function makeReady(options: RestoreOptions, clock: Clock): Promise<Ready> {
+  assertAvailable(options.dataDir, 'restore');
+  if (!options.mayCreate && !existsSync(options.dataDir)) {
+    throw new AppError('not_found', `There is no data directory ${resolve(options.dataDir)}.`, {
+      field: 'data-dir',
+      remedy: 'Name the one to restore into with --data-dir; one named so is created if missing.',
+    });
+  }
+  const summary = verifyBackup(options.file);
+  const directory = openDataDirectory(options.dataDir, clock, 'restore');
+  try {
+    finishRestore(directory.databasePath);
+    return { directory, summary, ...(await decide(directory.databasePath, options, summary, clock)) };
+  } catch (error) {
+    directory.retract();
+    throw error;
+  }
+}
+
+/** Makes the restored database in full under the name from which finishRestore takes it. */
+async function decide(
   path: string,
   options: RestoreOptions,
   summary: BackupSummary,
   clock: Clock,
-): Promise<RestoreResult> {
+): Promise<Pick<Ready, 'epoch' | 'replaced'>> {
   const now = clock.now();
   const before = readReplaced(path);
   const epoch = Math.max(summary.epoch, before.epoch, ...spoolEpochs(dirname(path))) + 1;
@@ -85,19 +125,33 @@ async function restoreInto(
     ]);
     const stamp = freeStamp(path, now);
     renameSync(draft, waitingName(path, stamp));
-    syncDirectory(dirname(path));
-    const existed = existsSync(path);
-    finishRestore(path);
-    return { summary, epoch, replaced: existed ? replacedName(path, stamp) : null };
+    return { epoch, replaced: existsSync(path) ? replacedName(path, stamp) : null };
   } catch (error) {
     removeDatabase(draft);
-    if (!(error instanceof AppError) && classify(error).kind === 'full') {
-      throw new AppError('disk_full', `No room to restore into ${dirname(path)}; nothing was changed.`, {
-        cause: error,
-      });
-    }
     throw error;
   }
+}
+
+function notRestored(error: unknown, { dataDir }: RestoreOptions): unknown {
+  if (error instanceof AppError) {
+    const { field = 'file', remedy = 'Use another backup.', cause } = error;
+    return new AppError(error.code, `${error.message} Nothing was changed.`, { field, remedy, cause });
+  }
+  const path = resolve(dataDir);
+  const { kind, detail } = classify(error);
+  if (kind === 'full') {
+    return new AppError('disk_full', `No room to restore into ${path}. Nothing was changed.`, {
+      field: 'data-dir',
+      remedy: 'Make room for one more copy of the database.',
+      cause: error,
+    });
+  }
+  if (kind === 'bug' && !isSystemError(error)) return error;
+  return new AppError('unavailable', `Cannot restore into ${path}: ${detail}. Nothing was changed.`, {
+    field: 'data-dir',
+    remedy: 'Check that this user may write in it.',
+    cause: error,
+  });
 }
 
 /** By SQLite, not byte by byte: a plain copy of a live database may have its newest part in a -wal of its own. */
@@ -118,7 +172,9 @@ async function prepare(draft: string, clock: Clock, statements: readonly Stateme
     await migrate(database);
     const outcome = await database.write(statements);
     if (outcome.kind === 'full')
-      throw new AppError('disk_full', `No room to restore into ${dirname(draft)}; nothing was changed.`);
+      throw new AppError('disk_full', `No room to restore into ${dirname(draft)}.`, {
+        remedy: 'Make room for one more copy of the database.',
+      });
     if (outcome.kind !== 'committed')
       throw new AppError('internal', `The restored copy could not be marked (${outcome.kind}).`);
   } finally {
@@ -167,12 +223,6 @@ function freeStamp(path: string, now: number): string {
     const stamp = n === 1 ? base : `${base}-${n}`;
     if (!existsSync(replacedName(path, stamp)) && !existsSync(`${replacedName(path, stamp)}-wal`)) return stamp;
   }
-}
-
-/** Run as root for a service's directory, the file must still be the service's. */
-function giveToOwnerOf(directory: string, file: string): void {
-  const { uid, gid } = statSync(directory);
-  if (process.getuid?.() === 0 && uid !== 0) chownSync(file, uid, gid);
 }
 
 function removeDatabase(path: string): void {

@@ -84,6 +84,26 @@ describe.each(ways)('$spawn, cgroups $cgroups', (way) => {
     expect(left()).toEqual([]);
   });
 
+  if (way.cgroups === 'on')
+    test('with a control group nobody stays who left in the first instant', async () => {
+      const host = world.host({ ...way, ack: true });
+      await host.known();
+      const mark = String(100_000 + Math.floor(Math.random() * 800_000));
+      const left = () => allProcesses().filter((stat) => !isDead(stat) && commandOf(stat.pid).includes(mark));
+      const command = `(env -i setsid sh -c "sleep 1${mark} &" &); exec sleep 2${mark}`;
+      const runs = [...Array(60).keys()].map((jobId) =>
+        world.run({ command, shell: 'true' }, { killGraceMs: 100, jobId }),
+      );
+      host.tell({ start: runs });
+      await until(() => left().filter((stat) => commandOf(stat.pid).startsWith('sleep')).length === 2 * runs.length);
+      // It goes into each group to start a run there, and comes back.
+      const groups = (await host.runnerPids()).map((pid) => readFileSync(`/proc/${pid}/cgroup`, 'utf8'));
+      expect(groups).toEqual([readFileSync('/proc/self/cgroup', 'utf8')]);
+      host.tell({ stop: runs.map(({ key }) => ({ key, reason: 'user' as const })) });
+      for (const { key } of runs) await host.ended(key);
+      expect(left()).toEqual([]);
+    });
+
   test('a timeout ends the tree and says so', async () => {
     const host = world.host({ ...way, ack: true });
     await host.known();

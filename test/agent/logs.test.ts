@@ -8,6 +8,8 @@ import { logBase } from '../../src/agent/paths.ts';
 import { logSize, openLog, readLog, removeLog, storedLogs, tailOf } from '../../src/agent/logs.ts';
 import { AgentWorld, type Host, until } from './kit.ts';
 
+const NOT_EXECUTABLE = '(the file is not executable: chmod +x, or name its interpreter in the command)';
+
 let world: AgentWorld;
 beforeEach(() => {
   world = new AgentWorld();
@@ -116,19 +118,50 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
 
   test('starts that fail say why', async () => {
     const host = start();
+    const tooLong = `/${'x'.repeat(5000)}`;
+    const script = (name: string, text: string): string => {
+      writeFileSync(world.path(name), text, { mode: 0o755 });
+      return world.path(name);
+    };
     const cases: [Record<string, string>, string, string][] = [
-      [{ command: '' }, 'start', 'command missing'],
+      [{ command: '' }, 'start', 'command missing: say in the key command what is to run'],
       [
-        { command: 'no-such-program-here x' },
+        { command: 'no-such-program-here x', env: 'PATH=/bin:/nowhere' },
         'start',
-        'exec: "no-such-program-here": executable file not found in $PATH',
+        'exec: "no-such-program-here": executable file not found in $PATH (/bin:/nowhere; write its whole path, or give another PATH in env)',
+      ],
+      [
+        { command: 'cd /tmp && ls' },
+        'start',
+        'exec: "cd": executable file not found in $PATH (only a shell knows it: set shell to "true")',
       ],
       [{ command: '/no/such/program' }, 'start', 'fork/exec /no/such/program: no such file or directory'],
       [{ command: '/bin/true', cwd: '/no/such/dir' }, 'start', 'chdir /no/such/dir: no such file or directory'],
-      [{ command: '/etc/passwd' }, 'start', 'fork/exec /etc/passwd: permission denied'],
-      [{ command: '/bin/true', timeout: 'soon' }, 'start', 'timeout is not a duration: write it as 30s or 1h30m'],
-      [{ command: '/bin/true', mem_limit: 'lots' }, 'start', 'mem_limit is not a size: write it as bytes or 512MiB'],
-      [{ command: '/bin/true', payload: '%%' }, 'start', 'payload is not base64'],
+      [{ command: '/bin/true', cwd: '/etc/passwd' }, 'start', 'chdir /etc/passwd: not a directory'],
+      [{ command: '/bin/true', cwd: tooLong }, 'start', `chdir ${tooLong.slice(0, 300)}…: file name too long`],
+      [{ command: '/etc' }, 'start', 'fork/exec /etc: permission denied (it is a directory)'],
+      [
+        { command: script('lost', '#! /nope -x\n') },
+        'start',
+        `fork/exec ${world.path('lost')}: no such file or directory (the script is there; the interpreter in its first line, "/nope", is missing or may not be executed)`,
+      ],
+      [
+        { command: './crlf', cwd: script('crlf', '#!/bin/sh\r\necho\r\n').replace(/\/crlf$/, '') },
+        'start',
+        'fork/exec ./crlf: no such file or directory (the script has Windows line ends, so its first line names no interpreter: convert it, for example with dos2unix)',
+      ],
+      [{ command: '/etc/passwd' }, 'start', `fork/exec /etc/passwd: permission denied ${NOT_EXECUTABLE}`],
+      [
+        { command: '/bin/true', timeout: 'soon' },
+        'start',
+        'timeout "soon" is not a duration: write it as 30s or 1h30m',
+      ],
+      [
+        { command: '/bin/true', mem_limit: 'lots' },
+        'start',
+        'mem_limit "lots" is not a size: write it as bytes or 512MiB',
+      ],
+      [{ command: '/bin/true', payload: '%%' }, 'start', 'payload is not base64: give what "base64 -w0 FILE" prints'],
       [
         { command: '/bin/true', su: 'no-such-user' },
         'start',
@@ -139,6 +172,13 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
       [{ command: '/bin/echo "open' }, 'start', 'command has an unclosed quote or backslash at character 11'],
       [{ command: `/bin/echo ${'x'.repeat(3_000_000)}` }, 'start', 'fork/exec /bin/echo: argument list too long'],
     ];
+    // Node's own spawn gives such a file to the shell.
+    if (spawn === 'ffi')
+      cases.push([
+        { command: script('bare', 'echo hello\n') },
+        'start',
+        `fork/exec ${world.path('bare')}: exec format error (the file is neither a program for this machine nor begins with a line like #!/bin/sh)`,
+      ]);
     for (const [config, reason, message] of cases) {
       const { ended } = await outcome(host, config);
       expect(ended).toMatchObject({ outcome: 'failed', reason, message, startedAtUs: null });
@@ -258,7 +298,7 @@ describe('http', () => {
     expect(unknown.ended).toMatchObject({
       outcome: 'failed',
       reason: 'start',
-      message: 'executor "carrier-pigeon" is not in this version',
+      message: 'executor "carrier-pigeon" is not in this version: give one of shell, http',
     });
   });
 

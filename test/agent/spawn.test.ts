@@ -82,7 +82,10 @@ test('what cannot be started says why and stops nobody else', async () => {
     [{ command: `/bin/echo ${'x'.repeat(200_000)}` }, 'fork/exec /bin/echo: argument list too long'],
     [{ command: '/bin/true', env: `TEXT=${'x'.repeat(200_000)}` }, 'fork/exec /bin/true: argument list too long'],
     [{ command: '/no/such/program' }, 'fork/exec /no/such/program: no such file or directory'],
-    [{ command: '/etc/passwd' }, 'fork/exec /etc/passwd: permission denied'],
+    [
+      { command: '/etc/passwd' },
+      'fork/exec /etc/passwd: permission denied (the file is not executable: chmod +x, or name its interpreter in the command)',
+    ],
   ];
   const runs: StartRequest[] = [];
   const failing = new Map<number, string>();

@@ -1,8 +1,18 @@
 // The commands as a person runs them: bin/belfry in a process of its own, in an empty directory and home.
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { skipUnless } from '../kit/skip.ts';
 
@@ -77,6 +87,50 @@ describe('belfry', () => {
     expect(err).toBe('belfry: unknown command \'agnt\' (Did you mean agent?)\n  See "belfry --help".\n');
     expect((await belfry(['config'])).code).toBe(2);
     expect((await belfry(['schedule', 'explain'])).code).toBe(2);
+  });
+
+  test('help that is asked for goes to stdout, help that is needed to stderr', async () => {
+    const [asked, needed] = [await belfry(['help']), await belfry([])];
+    expect(asked).toMatchObject({ code: 0, err: '' });
+    expect(needed).toEqual({ code: 2, out: '', err: asked.out });
+    expect(await belfry(['help', 'backup', 'restore'])).toEqual(await belfry(['backup', 'restore', '--help']));
+    expect(await belfry(['help', 'backup', 'restroe'])).toEqual({
+      code: 2,
+      out: '',
+      err: 'belfry: unknown command \'restroe\' (Did you mean restore?)\n  See "belfry backup --help".\n',
+    });
+  });
+
+  test('what is misused says where its own help is', async () => {
+    expect((await belfry(['backup', 'restore', 'x', '--data-dri', 'y'])).err).toBe(
+      'belfry: unknown option \'--data-dri\' (Did you mean --data-dir?)\n  See "belfry backup restore --help".\n',
+    );
+    const { code, err } = await belfry(['--http-addr', '127.0.0.1:1']);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^belfry: unknown option '--http-addr'\n {2}Options follow a command, as in "belfry agent --/);
+    for (const verb of ['create', 'verify', 'restore'])
+      expect(await belfry(['backup', verb, ''])).toMatchObject({
+        code: 2,
+        err: expect.stringMatching(/is empty\.\n {2}See/),
+      });
+  });
+
+  test('a restore makes no directory that nobody named, and none for rqlite', async () => {
+    const { code, err } = await belfry(['backup', 'restore', write('x', 'x')]);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /There is no data directory .*belfry\.data\. Nothing was changed\.\n {2}Name the one to restore into/,
+    );
+    expect(existsSync(join(cwd, 'belfry.data'))).toBe(false);
+    const elsewhere = await belfry(['backup', 'create'], { BELFRY_STORE_URL: 'http://127.0.0.1:1' });
+    expect(elsewhere).toMatchObject({ code: 2, err: expect.stringMatching(/^belfry: BELFRY_STORE_URL: .*rqlite/) });
+  });
+
+  test('a working directory that is gone is said, without a stack', async () => {
+    const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" backup verify x 2>&1';
+    const { code, out } = await belfry(['-c', script, join(root, 'bin', 'belfry')], {}, '/bin/sh');
+    expect(code).toBe(1);
+    expect(out).toMatch(/belfry: the working directory is gone\n {2}Change to one that exists\.\n$/);
   });
 
   test('the launcher works through a symbolic link', async () => {
@@ -189,6 +243,15 @@ describe('belfry config', () => {
     ['bad.yml', 'a: [1', /bad\.yml: /],
     ['bad.json', '{"a":', /bad\.json: /],
     ['list.yml', '- a\n- b\n', /must be a mapping/],
+    ['twice.json', '{"drain": true,\n"drain": false}', /the key "drain" is written again at line 2, column 1\n/],
+    ['twice.yml', 'tags:\n  a: 1\n  a: 2\n', /a key is written again at line 3, column 3\n/],
+    ['two.yml', 'drain: true\n---\ndrain: false\n', /a second document begins at line 2/],
+    [
+      'secret.json',
+      '{"store-url": http://me:my-secret@x}',
+      /^(?!.*my-secret).*expected a value at line 1, column 15\n/s,
+    ],
+    ['open.yml', 'http-addr: 0.0.0.0:1\n', /open\.yml: http-addr: 0\.0\.0\.0:1 can be reached by others/],
     ['large.yml', `# ${'x'.repeat(1024 * 1024)}`, /larger than 1 MiB/],
     [
       'alias.yml',
@@ -205,7 +268,12 @@ describe('belfry config', () => {
   test('a file that is not there is a problem, an empty one is not', async () => {
     const { code, err } = await belfry(['config', 'check', '--config', '/nowhere.yml']);
     expect(code).toBe(2);
-    expect(err).toMatch(/^belfry: \/nowhere\.yml: ENOENT.*\n {2}.*\n$/);
+    expect(err).toMatch(/^belfry: \/nowhere\.yml: there is no such file\n {2}.*\n$/);
+    expect((await belfry(['config', 'check', '--config', cwd])).err).toBe(
+      `belfry: ${cwd}: is a directory\n  Name a file with --config.\n`,
+    );
+    execFileSync('mkfifo', [join(cwd, 'pipe.yml')]);
+    expect((await belfry(['config', 'check', '--config', join(cwd, 'pipe.yml')])).err).toContain('not a regular file');
     for (const name of ['empty.yml', 'empty.json'])
       expect((await belfry(['config', 'check', '--config', write(name, '')])).code).toBe(0);
   });
@@ -236,6 +304,49 @@ describe('belfry config', () => {
   });
 });
 
+const NOBODY = { uid: 65_534, gid: 65_534 };
+const launcher = join(root, 'bin', 'belfry');
+const asNobody = process.getuid?.() === 0 && spawnSync(launcher, ['version'], NOBODY).status === 0;
+skipUnless(asNobody, 'not root, or the checkout is closed to others')('a user who may not', () => {
+  beforeEach(() => chmodSync(cwd, 0o755));
+
+  const said = (...args: string[]) => {
+    const { status, stderr } = spawnSync(launcher, args, { cwd, encoding: 'utf8', ...NOBODY });
+    expect({ status, stack: /^\s+at /m.test(stderr) }, stderr).toEqual({ status: 1, stack: false });
+    return stderr;
+  };
+
+  test('read a backup is told so', () => {
+    const file = write('a.backup', 'x');
+    chmodSync(file, 0o600);
+    expect(said('backup', 'verify', file)).toBe(
+      `belfry: ${file} cannot be read (EACCES).\n  Run this as a user who may read it, or let this one.\n`,
+    );
+    expect(said('backup', 'restore', file, '--data-dir', join(cwd, 'd'))).toContain('(EACCES). Nothing was changed.\n');
+  });
+
+  test('write beside a plain copy is told to copy it', () => {
+    const database = new DatabaseSync(join(cwd, 'plain.db'));
+    database.exec('PRAGMA journal_mode = WAL; CREATE TABLE a (b)');
+    database.close();
+    expect(said('backup', 'verify', 'plain.db')).toMatch(
+      /cannot be checked where it is: .*\n {2}Copy it, with its -wal/,
+    );
+  });
+
+  test('use a data directory is told which and why', () => {
+    const closed = join(cwd, 'closed');
+    mkdirSync(closed, { mode: 0o700 });
+    const at = ['--http-addr', '127.0.0.1:0', '--log-format', 'json', '--data-dir'];
+    expect(said('agent', ...at, join(closed, 'data'))).toMatch(
+      /^belfry: The data directory .*closed\/data cannot be used: EACCES.*\n {2}Name one with --data-dir/,
+    );
+    expect(said('agent', '--http-addr', '127.0.0.1:80', '--data-dir', join(cwd, 'd'))).toMatch(
+      /not listen on port 80\./,
+    );
+  });
+});
+
 describe('belfry schedule explain', () => {
   test('words and times', async () => {
     const { code, out } = await belfry(['schedule', 'explain', '30 2 * * 1-5', '--tz', 'Europe/Madrid', '-n', '3']);
@@ -248,6 +359,12 @@ describe('belfry schedule explain', () => {
     const { code, out, err } = await belfry(['schedule', 'explain', '99 * * * *']);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toMatch(/^belfry: .*99.*\n {2}99 \* \* \* \*\n {2}\^\n/);
+    const slip = await belfry(['schedule', 'explain', '0 24 * * *']);
+    expect(slip.err).toBe('belfry: hour 24 is out of range: 0-23\n  0 24 * * *\n    ^\n  Did you mean "0 0 * * *"?\n');
+    expect((await belfry(['schedule', 'explain', ' '])).err).toMatch(/^belfry: a schedule is missing\n {2}See /);
+    expect((await belfry(['schedule', 'explain', 'H 12 * * *'])).err).toMatch(/^note: --name: H and ~ /);
+    const zone = await belfry(['schedule', 'explain', '@daily', '--tz', 'Europe/Berln']);
+    expect(zone.err.match(/Europe\/Berlin/g)).toHaveLength(1);
     expect((await belfry(['schedule', 'explain', '* * * * *', '-n', '0'])).code).toBe(2);
     expect((await belfry(['schedule', 'explain', '* * * * *', '--tz', 'Mars'])).code).toBe(1);
     expect((await belfry(['schedule', 'explain', 'x'.repeat(100_000)])).code).toBe(1);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../kit/eventually.ts';
+import { readExposition } from '../kit/exposition.ts';
 import { startNode } from '../kit/node.ts';
 import { create, expectLine, manual, nodeForFile, runToEnd } from './kit.ts';
 
@@ -105,8 +106,11 @@ describe('health, metrics, variables', () => {
     await create(node(), manual('measured', { executor_config: { command: 'false' } }));
     await runToEnd(node(), 'measured');
     const answer = await node().get('/metrics', { 'accept-encoding': 'gzip' });
-    expect(answer.headers['content-type']).toMatch(/^text\/plain/);
+    expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(answer.headers['content-encoding']).toBeUndefined();
+    const families = readExposition(answer.text);
+    expect(families.get('belfry_launch_lateness_seconds')?.samples.at(-1)?.value).toBe(2);
+    expect(families.get('process_cpu_seconds_total')?.type).toBe('counter');
     expect(answer.text).toMatch(/^dkron_job_executions_succeeded_total\{job_name="measured"\} 1$/m);
     expect(answer.text).toMatch(/^dkron_job_executions_failed_total\{job_name="measured"\} 1$/m);
   });

@@ -1,5 +1,6 @@
 // Executions, busy, stats (dkron.md §1.9, §1.10, §1.12, §1.16, §3).
 import { beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../kit/eventually.ts';
 import { RFC3339_UTC, ZERO, create, ended, expectLine, manual, nodeForFile, runNow, runToEnd, running } from './kit.ts';
 
 const node = nodeForFile();
@@ -147,6 +148,20 @@ describe('GET /v1/busy', () => {
     await node().post(`/v1/runs/${group}/stop`);
     await ended(node(), group);
     expect((await node().get('/v1/busy')).json()).toEqual([]);
+  });
+
+  test('shows the end of a long output, and says that it is one', async () => {
+    const command = 'head -c 20000 /dev/zero | tr "\\0" x; echo end; sleep 60';
+    await create(node(), manual('chatty', { executor_config: { shell: 'true', command } }));
+    const group = await runNow(node(), 'chatty');
+    const shown = await eventually('its output', async () => {
+      const [execution] = (await node().get('/v1/busy')).json();
+      return execution?.output?.endsWith('end\n') === true ? execution : undefined;
+    });
+    expect(shown.output).toHaveLength(16_384);
+    expect(shown.output_truncated).toBe(true);
+    await node().post(`/v1/runs/${group}/stop`);
+    await ended(node(), group);
   });
 });
 

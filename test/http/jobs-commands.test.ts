@@ -106,8 +106,16 @@ describe('running', () => {
     expect((await node().get('/v1/runs?job=alone&outcome=skipped')).json().runs).toMatchObject([
       { trigger: 'manual', reason: 'overlap' },
     ]);
+    for (const no of ['?force=false', '?force=0', '?force=f'])
+      expect((await node().post(`/v1/jobs/alone/run${no}`)).status).toBe(409);
+    for (const unclear of ['?force=yes', '?force', '?force='])
+      expectLine(
+        await node().post(`/v1/jobs/alone/run${unclear}`),
+        400,
+        /^force: must be true or false; write force=true/,
+      );
     const forced = await runNow(node(), 'alone', '?force=true');
-    for (const group of [first, forced]) {
+    for (const group of [first, forced, await runNow(node(), 'alone', '?force=1')]) {
       await node().post(`/v1/runs/${group}/stop`);
       expect(await ended(node(), group)).toMatchObject({ outcome: 'cancelled', reason: 'user' });
     }
@@ -189,6 +197,15 @@ describe('POST /v1/jobs/:job/cursor', () => {
   });
   test.each([[{ to: 'yesterday' }], [{}], ['{'], [undefined]])('%j: 400 as an object', async (body) => {
     expectError(await node().post('/v1/jobs/cursor/cursor', body), 400, { code: 'invalid' });
+  });
+  test('what is wrong with the body', async () => {
+    const faultOf = async (body: unknown) => (await node().post('/v1/jobs/cursor/cursor', body)).json().error;
+    const example = { code: 'invalid', remedy: 'send for example {"to":"now"}; every field is in /v1/openapi.json' };
+    expect(await faultOf({})).toEqual({ ...example, field: 'to', message: 'is missing' });
+    expect(await faultOf([])).toEqual({ ...example, message: 'expected a JSON object, got an array' });
+    expect(await faultOf({ too: 'now' })).toMatchObject({ field: 'too', remedy: 'did you mean to?' });
+    expect(await faultOf({ to: 'now', force: true })).toMatchObject({ field: 'force', remedy: 'known are to' });
+    expect(await faultOf({ to: 'then' })).toMatchObject({ field: 'to', message: 'must be "now", got "then"' });
   });
   test('an unknown job: 404 as an object', async () => {
     expectError(await node().post('/v1/jobs/nobody/cursor', { to: 'now' }), 404, { code: 'not_found' });

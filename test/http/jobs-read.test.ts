@@ -98,6 +98,8 @@ describe('GET /v1/jobs', () => {
     ['status=running', ''],
     ['disabled=true', 'charlie'],
     ['disabled=false', 'alpha bravo delta'],
+    ['disabled=1', 'charlie'],
+    ['disabled=', 'alpha bravo charlie delta'],
     ['metadata[team]=billing', 'alpha bravo'],
     ['metadata%5Bteam%5D=billing', 'alpha bravo'],
     ['metadata[team]=billing&metadata[tier]=1', 'alpha'],
@@ -114,7 +116,7 @@ describe('GET /v1/jobs', () => {
     ['_sort=nmae', /did you mean name/],
     ['_start=-1', /^_start: must be a whole number/],
     ['_end=x', /^_end: /],
-    ['disabled=maybe', /^disabled: must be true or false/],
+    ['disabled=maybe', /^disabled: must be true or false; write disabled=true, disabled=false, or leave it out/],
   ])('%s: 400', async (query, text) => expectLine(await node().get(`/v1/jobs?${query}`), 400, text));
 
   test('pretty: the same, indented by four, whatever its value', async () => {

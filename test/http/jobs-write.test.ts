@@ -203,11 +203,67 @@ describe('creating', () => {
     };
     const job = await create(node(), manual('added', { schedule: '@daily', disabled: true, ...additions }));
     expect(job).toMatchObject(additions);
-    const plain = await create(
-      node(),
-      manual('added', { misfire: { policy: 'last' }, kill_grace: '10s', targets: null }),
-    );
+    const plain = await create(node(), manual('added', { misfire: {}, kill_grace: '10s', targets: null }));
     for (const field of Object.keys(additions)) if (field !== 'concurrency') expect(plain).not.toHaveProperty(field);
+  });
+
+  test.each<[string, Record<string, unknown>, string]>([
+    [
+      'a key of the executor with a typing error',
+      { executor_config: { command: 'true', enviroment: 'A=1' } },
+      'executor_config: "enviroment" is no key of it and does nothing: give one of command, shell, env, cwd, su, timeout, mem_limit, payload, success_codes',
+    ],
+    [
+      'an executor that is not here',
+      { executor: 'kafka' },
+      'every run will fail: executor "kafka" is not in this version: give one of shell, http',
+    ],
+    [
+      'a request that cannot be made',
+      { executor: 'http', executor_config: { url: 'http://h/?secret', method: 'GET', headers: 'secret' } },
+      'executor_config: every run will fail: headers is not JSON: write it as ["Name: value", "Other: value"]',
+    ],
+    [
+      'a processor that is not here',
+      { processors: { slack: {} } },
+      'processors: processor "slack" is not in this version, so it gets no output; this version has log and files',
+    ],
+    [
+      'a schedule that is over before it begins',
+      { schedule: '@daily', starts_at: '2030-02-01T00:00:00Z', expires_at: '2030-01-01T00:00:00Z' },
+      'schedule: It never runs: starts_at is after expires_at.',
+    ],
+    [
+      'a schedule whose days are all left out, disabled',
+      { schedule: '0 0 9 * * 1', calendars: [{ weekdays: ['mon'] }], disabled: true },
+      'schedule: It never runs: its calendars exclude every time that is left.',
+    ],
+  ])('%s: 201 with a warning, on creation and on update', async (_what, over, warning) => {
+    for (const [method, path] of [
+      ['POST', '/v1/jobs'],
+      ['PUT', '/v1/jobs/odd'],
+    ] as const) {
+      const answer = await node().ask(method, path, { body: manual('odd', over) });
+      expect([answer.status, answer.headers['x-belfry-warning']]).toEqual([201, warning]);
+    }
+  });
+
+  test('what there is to say never outgrows what clients take in a header', async () => {
+    const processors = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`nowhere-${i}`, {}]));
+    const answer = await node().post('/v1/jobs', manual('odd', { processors }));
+    expect(answer.status).toBe(201);
+    expect(answer.headers['x-belfry-warning']).toHaveLength(4_000);
+  });
+
+  test('a time in the past that runs at once is no reason for a warning', async () => {
+    const body = manual('past', { schedule: '@at 2020-01-01T00:00:00Z', run_if_past: true });
+    expect((await node().post('/v1/jobs', body)).headers['x-belfry-warning']).toBeUndefined();
+  });
+
+  test('of its misfire just what was given, because the rest follows the node’s options', async () => {
+    const misfire = { policy: 'last', max: 100 };
+    expect(await create(node(), manual('lenient', { misfire }))).toMatchObject({ misfire });
+    expect((await node().get('/v1/jobs/lenient')).json().misfire).toEqual(misfire);
   });
 
   test('runoncreate in the query, with any value, runs it at once', async () => {

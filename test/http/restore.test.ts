@@ -95,6 +95,12 @@ describe('POST /v1/restore', () => {
     expect(JSON.parse(answer.json())).toEqual(['success create plain']);
   });
 
+  test.each([';;;', 'application/json;', 'text', 'x/y; z'])('as %s too: bodies are JSON', async (type) => {
+    const answer = await node().post('/v1/restore', [manual('plain')], { 'content-type': type });
+    expect({ status: answer.status, text: answer.text }).toMatchObject({ status: 200 });
+    expect(JSON.parse(answer.json())).toEqual(['success create plain']);
+  });
+
   test('over the limit: 413 and nothing changed', async () => {
     const jobs = [manual('n1'), manual('n2', { metadata: { x: 'x'.repeat(70_000) } })];
     expectLine(await restore(jobs), 413, /too large/);

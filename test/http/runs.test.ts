@@ -1,5 +1,6 @@
 // /v1/runs: occurrences, attempts, logs; /v1/schedule/preview; /v1/calendars.
 import { beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../kit/eventually.ts';
 import { RFC3339_UTC, create, ended, expectError, manual, nodeForFile, runNow, runToEnd, running } from './kit.ts';
 
 const node = nodeForFile();
@@ -31,6 +32,7 @@ describe('GET /v1/runs', () => {
       'phase',
       'outcome',
       'reason',
+      'stopping',
       'finished_at',
       'last_scheduled_at',
       'count',
@@ -106,16 +108,63 @@ describe('GET /v1/runs', () => {
 
   test.each([
     ['outcome=exploded', 'outcome'],
+    ['outcome=Failed', 'outcome'],
+    ['outcome=unfinished%20', 'outcome'],
     ['from=yesterday', 'from'],
+    ['from=NaN', 'from'],
+    ['from=1795405797', 'from'],
+    ['from=9223372036854775808', 'from'],
+    ['from=2026-11-23T05:00:00', 'from'],
+    ['from=%2B275760-09-13T00:00:00Z', 'from'],
     ['to=2026-02-30T00:00:00Z', 'to'],
+    ['from=2026-11-23T05:00:00Z&to=2026-11-23T04:59:59Z', 'to'],
     ['limit=0', 'limit'],
+    ['limit=-1', 'limit'],
     ['limit=501', 'limit'],
+    ['limit=1000000000', 'limit'],
+    ['limit=9223372036854775808', 'limit'],
+    ['limit=1e2', 'limit'],
+    ['limit=5&limit=x', 'limit'],
     ['limit=x', 'limit'],
     ['cursor=nonsense', 'cursor'],
+    ['cursor=1-9007199254740992', 'cursor'],
+    ['cursor=9223372036854775808-1', 'cursor'],
     [`cursor=${'x'.repeat(600)}`, 'cursor'],
+    ['job=%zz', 'job'],
+    ['job=%00', 'job'],
+    ['job=Backup', 'job'],
+    ['job=a%2Fb', 'job'],
+    ['jobs=ok', 'jobs'],
+    ['outcome[]=failed', 'outcome[]'],
+    ['group=1', 'group'],
+    ['__proto__=x', '__proto__'],
   ])('%s: 400', async (query, field) =>
-    expectError(await node().get(`/v1/runs?${query}`), 400, { code: 'invalid', field }),
+    expectError(await node().get(`/v1/runs?${query}`), 400, {
+      code: 'invalid',
+      field,
+      message: expect.stringMatching(/./),
+      remedy: expect.stringMatching(/./),
+    }),
   );
+
+  test('an unknown parameter: the remedy names the near one', async () =>
+    expectError(await node().get('/v1/runs?outcom=failed'), 400, {
+      remedy: 'did you mean outcome? use job, outcome, from, to, cursor, limit or pretty',
+    }));
+
+  test('what is no error: empty values, an empty span, `pretty`, a percent-encoded name', async () => {
+    expect((await runs('?job=&outcome=&from=&to=&cursor=&limit=')).runs).toHaveLength(4);
+    const at = '2026-11-23T05:00:00Z';
+    expect((await runs(`?from=${at}&to=${at}`)).runs).toEqual([]);
+    expect((await node().get('/v1/runs?pretty')).text).toMatch(/^\{\n {4}"runs"/);
+    expect((await runs('?job=%6Fk')).runs).toHaveLength(3);
+  });
+
+  test('a cursor is a place in the history: with another filter it goes on from there', async () => {
+    const { cursor } = await runs('?limit=1');
+    expect((await runs(`?job=bad&cursor=${cursor}`)).runs).toMatchObject([{ group: groups[2] }]);
+    expect((await runs(`?outcome=failed&cursor=0-0`)).runs).toEqual([]);
+  });
 });
 
 describe('GET /v1/runs/:group', () => {
@@ -132,6 +181,44 @@ describe('GET /v1/runs/:group', () => {
         remedy: expect.any(String),
       });
     }
+  });
+});
+
+describe('a run that is active', () => {
+  test('shows the bytes it wrote so far, and while it ends, since when and for what', async () => {
+    const command = 'trap "" TERM; echo hello; echo err >&2; while :; do sleep 0.1; done';
+    await create(node(), manual('deaf', { kill_grace: '3s', executor_config: { shell: 'true', command } }));
+    const group = await runNow(node(), 'deaf');
+    const wrote = await eventually('its output', async () => {
+      const run = (await node().get(`/v1/runs/${group}`)).json();
+      return run.executions[0]?.output_bytes === 10 ? run : undefined;
+    });
+    expect(wrote).toMatchObject({ stopping: null, executions: [{ state: 'running', log_bytes: 10 }] });
+
+    const stopped = (await node().post(`/v1/runs/${group}/stop`)).json();
+    expect(stopped).toMatchObject({
+      phase: 'active',
+      outcome: null,
+      stopping: { since: expect.stringMatching(RFC3339_UTC), reason: 'user' },
+    });
+    expect((await runs('?job=deaf')).runs).toMatchObject([{ stopping: stopped.stopping }]);
+    // A second request does not begin anew.
+    expect((await node().post(`/v1/runs/${group}/stop`)).json().stopping).toEqual(stopped.stopping);
+    expect(await ended(node(), group)).toMatchObject({
+      reason: 'user',
+      stopping: null,
+      executions: [{ output_bytes: 10, log_bytes: 10 }],
+    });
+  });
+
+  test('is not being stopped only because its job goes and leaves it', async () => {
+    await create(node(), manual('left', { executor_config: { command: 'sleep 60' } }));
+    const group = await runNow(node(), 'left');
+    await running(node(), group);
+    await node().ask('DELETE', '/v1/jobs/left');
+    expect((await node().get(`/v1/runs/${group}`)).json()).toMatchObject({ outcome: null, stopping: null });
+    await node().post(`/v1/runs/${group}/stop`);
+    await ended(node(), group);
   });
 });
 
@@ -175,7 +262,13 @@ describe('GET /v1/runs/:group/log', () => {
       'x-belfry-first-kept-byte': '0',
     });
     expect((await node().get(`/v1/runs/${groups[0]}/log?from=2&limit=3`)).text).toBe(answer.text.slice(2, 5));
-    expect((await node().get(`/v1/runs/${groups[0]}/log?from=99`)).text).toBe('');
+    const beyond = await node().get(`/v1/runs/${groups[0]}/log?from=99`);
+    expect(beyond).toMatchObject({
+      status: 200,
+      text: '',
+      headers: { 'x-belfry-from': '8', 'x-belfry-next': '8', 'x-belfry-total-bytes': '8' },
+    });
+    expect(await node().get(`/v1/runs/${groups[0]}/log?limit=0`)).toMatchObject({ status: 200, text: '' });
     const execution = answer.headers['x-belfry-execution'] ?? '';
     expect((await node().get(`/v1/runs/${groups[0]}/log?execution=${execution}`)).text).toBe(answer.text);
   });
@@ -197,13 +290,40 @@ describe('GET /v1/runs/:group/log', () => {
   test.each([
     ['from=-1', 'from'],
     ['from=x', 'from'],
+    ['from=9007199254740992', 'from'],
+    ['limit=-1', 'limit'],
     ['limit=1048577', 'limit'],
+    ['form=1', 'form'],
   ])('%s: 400', async (query, field) => {
     expectError(await node().get(`/v1/runs/${groups[0]}/log?${query}`), 400, { code: 'invalid', field });
   });
   test('of nothing: 404', async () => {
     expectError(await node().get('/v1/runs/1/log'), 404, { code: 'not_found' });
     expectError(await node().get(`/v1/runs/${groups[0]}/log?execution=1-x`), 404, { code: 'not_found' });
+  });
+
+  test('of an execution of another run: 404, where to look', async () => {
+    const [execution] = (await node().get(`/v1/runs/${groups[1]}`)).json().executions;
+    expectError(await node().get(`/v1/runs/${groups[0]}/log?execution=${execution.id}`), 404, {
+      code: 'not_found',
+      field: 'execution',
+      message: `run ${groups[0]} has no execution "${execution.id}"`,
+      remedy: `GET /v1/runs/${groups[0]} lists them`,
+    });
+  });
+
+  test('of a run that never started: 404, why', async () => {
+    await create(node(), manual('once', { concurrency: 'forbid', executor_config: { command: 'sleep 60' } }));
+    const group = await runNow(node(), 'once');
+    expect((await node().post('/v1/jobs/once/run')).status).toBe(409);
+    const [skipped] = (await runs('?job=once&outcome=skipped')).runs;
+    expectError(await node().get(`/v1/runs/${skipped.group}/log`), 404, {
+      code: 'not_found',
+      message: `run ${skipped.group} has no log, because it has no execution (skipped: overlap)`,
+      remedy: `GET /v1/runs/${skipped.group} tells more`,
+    });
+    await node().post(`/v1/runs/${group}/stop`);
+    await ended(node(), group);
   });
 });
 
@@ -249,9 +369,47 @@ describe('POST /v1/schedule/preview', () => {
     [{ schedule: '@daily', from: 'now' }, 'from'],
     [{ schedule: '@daily', jitter: 'x' }, 'jitter'],
   ])('%j: 400', async (body, field) => expectError(await preview(body), 400, { code: 'invalid', field }));
-  test.each(['{', '', 'null'])('body %j: 400', async (body) =>
-    expectError(await preview(body), 400, { code: 'invalid' }),
+  test.each(['{', '', 'null', '[]'])('body %j: 400', async (body) =>
+    expectError(await preview(body), 400, { code: 'invalid', remedy: expect.any(String) }),
   );
+  test('a body at fault: field, message and remedy, as for a job', async () => {
+    const faultOf = async (body: unknown) => (await preview(body)).json().error;
+    expect(await faultOf({ schedule: '@daily', timzone: 'UTC' })).toEqual({
+      code: 'invalid',
+      message: 'is not a known field',
+      field: 'timzone',
+      remedy: 'did you mean timezone?',
+    });
+    const dst = { gap: 'skp' };
+    expect(await faultOf({ schedule: '@daily', dst })).toEqual({
+      code: 'invalid',
+      message: 'must be one of after, skip, shift, got "skp"',
+      field: 'dst.gap',
+      remedy: 'did you mean skip?',
+    });
+    const asJob = await node().post('/v1/jobs', { name: 'x', schedule: '@daily', dst });
+    expect(asJob.text).toContain('dst.gap: must be one of after, skip, shift, got "skp"; did you mean skip?');
+    expect(await faultOf([])).toEqual({
+      code: 'invalid',
+      message: 'expected a JSON object, got an array',
+      remedy: 'send for example {"schedule":"30 2 * * *"}; every field is in /v1/openapi.json',
+    });
+  });
+  test('places count from 0 in JSON and from 1 in a line of text, and a suggestion is said once', async () => {
+    const schedule = '0 0 * * mno';
+    const { error } = (await preview({ schedule })).json();
+    expect(error).toMatchObject({ position: 8, suggestion: '0 0 * * mon' });
+    const line = (await node().post('/v1/jobs', { name: 'x', schedule, executor: 'shell' })).text;
+    expect(line).toBe(
+      `job validation failed: schedule: ${error.message} (at character 9); did you mean "0 0 * * mon"?`,
+    );
+    const zone = await node().post('/v1/jobs', { name: 'x', schedule: '@daily', timezone: 'Mars', executor: 'shell' });
+    expect(zone.text).not.toContain('at character');
+  });
+  test('times of day are read as in a job', async () => {
+    const answer = await preview({ schedule: '@daily', starts_at: '2028-01-01T10:00', count: 1 });
+    expect(answer.json()).toMatchObject({ valid: true, times: [{ at: '2028-01-02T00:00:00Z' }] });
+  });
 });
 
 describe('/v1/calendars', () => {

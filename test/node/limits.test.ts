@@ -144,3 +144,29 @@ function blocksOf(directory: string): number {
     0,
   );
 }
+
+test('a log that retention took: its last bytes are still told, and where they begin', async () => {
+  await using node = await startNode({ args: ['--log-runs', '1', '--output-tail', '20', '--retention-runs', '10'] });
+  await create(node, manual('counts', 'seq 1 100'));
+  const { group } = await runToEnd(node, 'counts');
+  await runToEnd(node, 'counts');
+  const log = (query: string) => node.get(`/v1/runs/${group}/log${query}`);
+  const gone = await eventually('retention', async () => {
+    const answer = await log('');
+    return answer.headers['x-belfry-first-kept-byte'] === '0' ? undefined : answer;
+  });
+  expect(gone).toMatchObject({
+    status: 200,
+    text: '\n95\n96\n97\n98\n99\n100\n',
+    headers: {
+      'x-belfry-from': '272',
+      'x-belfry-next': '292',
+      'x-belfry-total-bytes': '292',
+      'x-belfry-first-kept-byte': '272',
+    },
+  });
+  expect(await log('?from=289')).toMatchObject({ text: '00\n', headers: { 'x-belfry-from': '289' } });
+  expect(await log('?from=292')).toMatchObject({ status: 200, text: '', headers: { 'x-belfry-next': '292' } });
+  const [counted] = (await runsOf(node, 'counts')).filter((run) => run.group === group);
+  expect(counted?.executions).toMatchObject([{ output_bytes: 292, log_bytes: 0 }]);
+});

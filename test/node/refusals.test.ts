@@ -1,6 +1,6 @@
 // What a person meets when a node cannot start: the reason, what to do, and nothing changed.
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -37,6 +37,9 @@ test('a second node on the same directory is refused and told who has it', async
   expect(code).toBe(1);
   expect(said).toContain(`is in use by process ${node.pid}`);
   expect(said).toMatch(/kill \d+|--data-dir/);
+  // The very same start again: the directory says more than the port would.
+  const again = await belfry(['agent', '--data-dir', node.dataDir, '--http-addr', new URL(node.url).host]);
+  expect(again).toEqual({ code: 1, said });
   expect((await node.get('/health')).status).toBe(200);
 });
 
@@ -53,9 +56,21 @@ test('a port in use is named, with another to take', async () => {
   ]);
   server.close();
   expect(code).toBe(1);
-  expect(said).toContain(`127.0.0.1:${port}`);
+  expect(said).toContain(`Cannot listen on 127.0.0.1:${port}: another program listens there`);
   expect(said).toMatch(/--http-addr/);
   expect(said).not.toMatch(/^\s+at /m);
+  expect(existsSync(join(directory, 'd'))).toBe(false);
+});
+
+test.each([
+  ['198.51.100.7:8080', 'no network interface of this machine has that address'],
+  ['no-such-host.invalid:8080', 'the name has no address'],
+])('%s: why it cannot be listened on, before anything is made', async (address, cause) => {
+  const flags = ['--data-dir', join(directory, 'd'), '--http-addr', address, '--insecure-http', '--log-format', 'json'];
+  const { code, said } = await belfry(['agent', ...flags]);
+  expect(code).toBe(1);
+  expect(said).toMatch(new RegExp(`Cannot listen on ${address}: ${cause}\\.\\n  \\w.*--http-addr`));
+  expect(existsSync(join(directory, 'd'))).toBe(false);
 });
 
 test.each<[string, (path: string) => void]>([

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../kit/eventually.ts';
 import { type NodeOptions, processesNaming, startNode, type TestNode } from '../kit/node.ts';
 import { skipUnless } from '../kit/skip.ts';
-import { create, ended, lastLine, manual, release, runNow, runOf, started, waiting } from './kit.ts';
+import { type Body, create, ended, lastLine, manual, release, runNow, runOf, runsOf, started, waiting } from './kit.ts';
 
 let dataDir: string;
 let nodes: TestNode[];
@@ -105,6 +105,51 @@ describe('--drain', () => {
     release(node, 'long');
     expect(await node.exited).toBe(0);
     expect(await ended(await start(), group)).toMatchObject({ outcome: 'succeeded' });
+  });
+
+  test('says so meanwhile: nothing new is started, questions are answered, jobs can be stored', async () => {
+    const node = await start({ args: drain });
+    await create(node, waiting(node, 'long'));
+    const group = await runNow(node, 'long');
+    await started(node, group);
+    process.kill(node.pid, 'SIGTERM');
+    const health = await eventually('the drain', async () => {
+      const answer = await node.get('/health');
+      return answer.status === 200 ? undefined : answer;
+    });
+    expect(health.status).toBe(503);
+    expect(health.json<Body>()).toEqual({
+      status: 'draining',
+      leader: false,
+      issues: [
+        expect.stringMatching(
+          /^the node is stopping and starts nothing new: it waits for 1 run to end, until \d{4}-\S+Z at most$/,
+        ),
+      ],
+    });
+    expect((await node.get('/ui/')).text).toContain('class="pill warn">draining<');
+    expect(await node.get('/v1/isleader')).toMatchObject({ status: 404, text: '"This node is a follower"' });
+    expect(await node.get('/v1/leader')).toMatchObject({ status: 500, text: 'null' });
+
+    for (const [path, body] of [
+      ['/v1/jobs/long/run', undefined],
+      ['/v1/jobs/long', undefined],
+      ['/v1/jobs?runoncreate', manual('born', 'true')],
+    ] as const) {
+      const refused = await node.post(path, body);
+      expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+      expect(refused.text).toMatch(/^this node is stopping and starts nothing new; .*; ask again once/);
+    }
+    expect((await node.post('/v1/jobs/nobody/run')).status).toBe(404);
+    await create(node, manual('later', 'true'));
+    expect((await node.get('/v1/jobs')).headers['x-total-count']).toBe('2');
+    expect((await runsOf(node, 'long')).length).toBe(1);
+
+    release(node, 'long');
+    expect(await node.exited).toBe(0);
+    const next = await start();
+    expect(await ended(next, group)).toMatchObject({ outcome: 'succeeded' });
+    expect((await runsOf(next, 'long')).length).toBe(1);
   });
 
   test.each<[string, readonly string[], boolean]>([

@@ -171,7 +171,7 @@ describe('log', () => {
     expect(await log.process(execution, { forward: 'T' }, context())).toEqual({ output: 'the tail' });
     expect(await log.process(execution, { forward: 'yes' }, context())).toEqual({
       output: 'Output in dkron log',
-      problem: 'forward is no boolean: false is used',
+      problem: 'forward "yes" is no boolean: false is used; write "true" or "false"',
     });
   });
 
@@ -216,11 +216,22 @@ describe('applyProcessors', () => {
       registry(bad, append('z')),
       running(),
     );
-    expect(result.output).toBe('the tail>z');
+    expect(result.output).toBe(
+      'the tail>z\nwarning: processor bad: boom\nwarning: processor "nowhere" is not in this version, so it gets no output\n',
+    );
     expect(result.problems).toEqual([
       'processor bad of job nightly, execution 1700000000000000000-n1: boom',
-      'processor nowhere of job nightly is not known to this node',
+      'processor "nowhere" is not in this version, so it gets no output (job nightly)',
     ]);
+  });
+
+  it('leaves a marker as it is, whatever else its processor has to say', async () => {
+    const marking: Processor = { name: 'marking', process: () => Promise.resolve({ output: 'MARK', problem: 'odd' }) };
+    const result = await applyProcessors(execution, { marking: {} }, registry(marking), running());
+    expect(result).toEqual({
+      output: 'MARK',
+      problems: ['processor marking of job nightly, execution 1700000000000000000-n1: odd'],
+    });
   });
 
   it('leaves one behind that hangs, and tells it to end', async () => {
@@ -236,7 +247,10 @@ describe('applyProcessors', () => {
       registry(hanging, append('z')),
       running({ deadlineMs: 20 }),
     );
-    expect(result).toEqual({ output: 'the tail>z', problems: [expect.stringContaining('took longer than 0.02s')] });
+    expect(result).toEqual({
+      output: 'the tail>z\nwarning: processor hanging: took longer than 0.02s and was left behind\n',
+      problems: [expect.stringContaining('took longer than 0.02s')],
+    });
     expect(told).toBe(true);
   });
 
@@ -247,6 +261,9 @@ describe('applyProcessors', () => {
       registry(append('z')),
       running({ signal: AbortSignal.abort() }),
     );
-    expect(result).toEqual({ output: 'the tail', problems: [expect.stringContaining('ended before it was done')] });
+    expect(result).toEqual({
+      output: 'the tail\nwarning: processor z: ended before it was done\n',
+      problems: [expect.stringContaining('ended before it was done')],
+    });
   });
 });

@@ -107,6 +107,7 @@ export class SimNode {
           return ended.tail;
         },
         readLog: () => Promise.resolve(null),
+        logSizes: () => ({ written: 0, kept: 0 }),
         removeLog: () => this.#passage('removeLog'),
         mayLaunch: () => faults.mayLaunch(),
         fail: (error) => this.#fail(error),

@@ -51,7 +51,7 @@ async function live(claims = 3): Promise<SqliteDatabase> {
 }
 
 function restore(catchUp = false) {
-  return restoreBackup({ file, dataDir, catchUp }, modules);
+  return restoreBackup({ file, dataDir, mayCreate: true, catchUp }, modules);
 }
 
 function replacedFiles(): string[] {
@@ -205,7 +205,7 @@ describe('backup restore', () => {
     for (const suffix of ['', '-wal']) writeFileSync(copy + suffix, readFileSync(path + suffix));
     await database.close();
     const other = `${dataDir}-other`;
-    const result = await restoreBackup({ file: copy, dataDir: other, catchUp: false }, modules);
+    const result = await restoreBackup({ file: copy, dataDir: other, mayCreate: true, catchUp: false }, modules);
     expect(result).toMatchObject({ replaced: null, summary: { manifest: null, executions: 100 } });
     expect(await value(openStore(join(other, 'belfry.db')), 'SELECT count(*) FROM executions')).toBe(100);
   });

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import { AppError } from '../../src/model/errors.ts';
 import { lastHolder, openDataDirectory } from '../../src/store/data-directory.ts';
+import { skipUnless } from '../kit/skip.ts';
 import { defer, openStore, startChild, temporaryDirectory, value } from './kit.ts';
 
 const HOLDER = join(import.meta.dirname, 'hold-directory.ts');
@@ -14,7 +15,26 @@ function open(path: string) {
   return directory;
 }
 
+skipUnless(process.getuid?.() === 0, 'not root')('a data directory of a service, opened by root', () => {
+  it('leaves nothing there that the service could not open', () => {
+    const path = temporaryDirectory();
+    chownSync(path, 65_534, 65_534);
+    open(path);
+    for (const name of ['lock', 'holder.json']) expect(statSync(join(path, name)).uid).toBe(65_534);
+  });
+});
+
 describe('data directory', () => {
+  it('taken back: what was there is as it was, what was made is gone unless something else is in it', () => {
+    const root = temporaryDirectory();
+    openDataDirectory(join(root, 'a', 'b'), systemClock).retract();
+    expect(existsSync(join(root, 'a'))).toBe(false);
+    const kept = openDataDirectory(join(root, 'c', 'd'), systemClock);
+    writeFileSync(join(root, 'c', 'd', 'other'), '');
+    kept.retract();
+    expect(readdirSync(join(root, 'c', 'd'))).toEqual(['other']);
+  });
+
   it('is created for its owner alone, missing parents included', () => {
     const path = join(temporaryDirectory(), 'a', 'b');
     open(path);

@@ -3,11 +3,13 @@
  * Making, filling and removing one costs about 0.17 ms, more than the start itself, so `auto` leaves them out of bursts (launcher.ts).
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export interface Cgroups {
+  /** The group of this process and parent of all others. */
+  readonly home: string;
   /** Path of a new group for the run; null: none could be made. */
-  create(key: number, memLimitBytes: number | null): string | null;
+  create(key: number): string | null;
 }
 
 /** null: there is no writable cgroup v2 with `cgroup.kill` here. */
@@ -24,22 +26,34 @@ export function openCgroups(): Cgroups | null {
   } catch {
     return null; // read-only or not ours
   }
-  return { create: (key, memLimitBytes) => create(join(parent, `belfry-${key}`), memLimitBytes) };
+  return { home: parent, create: (key) => create(join(parent, `belfry-${key}`)) };
+}
+
+/** The file of a group whose members enter it by being written there. */
+export function membersFile(path: string): string {
+  return join(path, 'cgroup.procs');
 }
 
 /** Moves a process just started into its group. What it forked before that stays outside, and is found by the other nets. */
 export function enterCgroup(path: string, pid: number): void {
-  tryWrite(join(path, 'cgroup.procs'), String(pid));
+  tryWrite(membersFile(path), String(pid));
+}
+
+/** Only once the run is in it: until then this process is, and would be the one to be killed for want of memory. */
+export function limitCgroup(path: string, memLimitBytes: number): void {
+  if (existsSync(join(path, 'memory.max'))) tryWrite(join(path, 'memory.max'), String(memLimitBytes));
 }
 
 export function killCgroup(path: string): void {
-  tryWrite(join(path, 'cgroup.kill'), '1');
+  // This process is in there for the moment of a start. Were it ever left behind, the kill would be its own end.
+  if (cgroupMembers(path).includes(process.pid)) enterCgroup(dirname(path), process.pid);
+  if (!cgroupMembers(path).includes(process.pid)) tryWrite(join(path, 'cgroup.kill'), '1');
 }
 
 /** Pids alive in the group; empty when it is gone. */
 export function cgroupMembers(path: string): number[] {
   try {
-    return readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
+    return readFileSync(membersFile(path), 'utf8').split('\n').filter(Boolean).map(Number);
   } catch {
     return []; // removed
   }
@@ -69,14 +83,12 @@ function sweep(parent: string): void {
   for (const name of readdirSync(parent)) if (/^belfry-\d+$/.test(name)) removeCgroup(join(parent, name));
 }
 
-function create(path: string, memLimitBytes: number | null): string | null {
+function create(path: string): string | null {
   try {
     mkdirSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return null;
   }
-  if (memLimitBytes !== null && existsSync(join(path, 'memory.max')))
-    tryWrite(join(path, 'memory.max'), String(memLimitBytes));
   return path;
 }
 

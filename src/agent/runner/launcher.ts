@@ -1,5 +1,6 @@
 /** Starts what has been accepted: a queue worked off in small pieces, so that exits and messages get their turn between starts. */
 import { mkdirSync } from 'node:fs';
+import { executorProblem } from '../../core/executor-keys.ts';
 import type { Executor, ExecutorResult } from '../../executors/executor.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { failpoint } from '../../lib/failpoint.ts';
@@ -7,7 +8,7 @@ import { logHourDirectory } from '../paths.ts';
 import { readProcess } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
 import type { SpareMark, SpoolRecord, StartMark } from '../spool.ts';
-import { type Cgroups, enterCgroup } from './cgroup.ts';
+import { type Cgroups, enterCgroup, limitCgroup } from './cgroup.ts';
 import { type Executors, planShell, type ProcessPlan } from './executors.ts';
 import { failure, type Run, type Verdict, verdictOfEnding } from './run.ts';
 import { type LogLimits, RunLog } from './run-log.ts';
@@ -15,7 +16,7 @@ import { BufferedOutput } from './run-output.ts';
 import { type RunTable, startMark } from './run-table.ts';
 import type { SpareFiles } from './spare-files.ts';
 import { forgetPrograms, resolveProgram, type Spawner, type SpawnRequest, type SpawnResult } from './spawner.ts';
-import { startFailure } from './start-failure.ts';
+import { notFound, startFailure } from './start-failure.ts';
 
 export interface LauncherModules {
   readonly options: RunnerOptions;
@@ -118,7 +119,7 @@ export class Launcher {
     }
     const loading = this.#m.executors.load(executor);
     if (loading === null)
-      return this.#m.table.finish(run, failure('start', `executor ${JSON.stringify(executor)} is not in this version`));
+      return this.#m.table.finish(run, failure('start', executorProblem(executor) ?? `no executor ${executor}`));
     loading.then(
       (ready) => {
         if (run.state === 'starting') this.#begin({ processes: [], inProcess: [{ run, executor: ready }] });
@@ -141,7 +142,8 @@ export class Launcher {
       if (!written) log.disuse();
       const { words, environment, cwd, stdin } = plan;
       const { stdinPath, outPath, errPath, filesRecur } = log;
-      const request = { program, words, environment, cwd, stdin, stdinPath, outPath, errPath, filesRecur };
+      const { cgroup } = run;
+      const request = { program, words, environment, cwd, stdin, stdinPath, outPath, errPath, filesRecur, cgroup };
       this.#spawn(run, plan, request, true);
     }
   }
@@ -163,9 +165,11 @@ export class Launcher {
         failure('resources', `the log directory could not be made: ${(error as NodeJS.ErrnoException).code}`),
       );
     }
-    const program = resolveProgram(plan.words[0] as string, plan.environment['PATH'] ?? '');
-    if (program === null)
-      return failed(failure('start', `exec: ${JSON.stringify(plan.words[0])}: executable file not found in $PATH`));
+    const [name = ''] = plan.words;
+    const path = plan.environment['PATH'] ?? '';
+    const program = resolveProgram(name, path);
+    if (program === null) return failed(notFound(name, path));
+    if (this.#mayHaveCgroup()) run.cgroup = this.#m.cgroups?.create(run.request.key) ?? null;
     turn.processes.push({ run, plan, log, program });
   }
 
@@ -215,7 +219,7 @@ export class Launcher {
   #spawned(
     run: Run,
     plan: ProcessPlan,
-    { pid, startedAtUs, startTicks }: Extract<SpawnResult, { kind: 'spawned' }>,
+    { pid, startedAtUs, startTicks, inCgroup }: Extract<SpawnResult, { kind: 'spawned' }>,
   ): void {
     failpoint('runner.spawned');
     run.pid = pid;
@@ -224,9 +228,9 @@ export class Launcher {
     run.successCodes = plan.successCodes;
     run.timeoutMs = plan.timeoutMs;
     run.memLimitBytes = plan.memLimitBytes;
-    if (this.#mayHaveCgroup()) {
-      run.cgroup = this.#m.cgroups?.create(run.request.key, plan.memLimitBytes) ?? null;
-      if (run.cgroup !== null) enterCgroup(run.cgroup, pid);
+    if (run.cgroup !== null) {
+      if (!inCgroup) enterCgroup(run.cgroup, pid);
+      if (plan.memLimitBytes !== null) limitCgroup(run.cgroup, plan.memLimitBytes);
     }
     this.#enter(run);
     this.#spawnedNow.push(run);

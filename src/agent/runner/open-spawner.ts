@@ -16,11 +16,12 @@ export function usableLibc(spawn: RunnerOptions['spawn']): Libc | null {
   return null;
 }
 
-export function openSpawner(libc: Libc | null, clock: Clock, listener: SpawnListener): Spawner {
+/** `home`: the control group of this process, when runs get their own in it. */
+export function openSpawner(libc: Libc | null, clock: Clock, home: string | null, listener: SpawnListener): Spawner {
   if (libc === null) return new ChildProcessSpawner(clock, listener);
   // Orphans of jobs come here instead of to init: they stay descendants, and leave no zombies to the node.
   becomeSubreaper(libc);
-  return new FfiSpawner(libc, clock, listener, (error) => {
+  return new FfiSpawner(libc, clock, home, listener, (error) => {
     throw new Error('the spawning thread has died', { cause: error });
   });
 }

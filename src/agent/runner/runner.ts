@@ -88,7 +88,8 @@ export class Runner {
     );
     this.#table.attach(this.#journal);
     this.#watcher = new Watcher(clock, this.#table, disk);
-    this.#spawner = openSpawner(libc, clock, {
+    const cgroups = options.cgroups === 'off' ? null : openCgroups();
+    this.#spawner = openSpawner(libc, clock, cgroups?.home ?? null, {
       exited: (pid, status) => this.#exited(pid, status),
       settled: () => this.#launcher.settled(),
     });
@@ -100,7 +101,7 @@ export class Runner {
       table: this.#table,
       spawner: this.#spawner,
       executors: this.#executors,
-      cgroups: options.cgroups === 'off' ? null : openCgroups(),
+      cgroups,
       logLimits: this.#logLimits,
       spareFiles: this.#spareFiles,
       onBegun: (run) => this.#watcher.watch(run),

@@ -45,7 +45,7 @@ export class ChildProcessSpawner implements Spawner {
       child.once('exit', (code, signal) =>
         this.#listener.exited(pid, code === null ? signalNumber(signal) : code << 8),
       );
-      done({ kind: 'spawned', pid, startedAtUs, startTicks: null });
+      done({ kind: 'spawned', pid, startedAtUs, startTicks: null, inCgroup: false });
     } catch (error) {
       // spawn throws for arguments the kernel cannot take (E2BIG, NUL bytes) and openSync for files it cannot open.
       done({ kind: 'failed', code: codeOf(error) });

@@ -27,7 +27,7 @@ import {
   type ThreadData,
   WAITING,
 } from './spawn-memory.ts';
-import { at, KeptActions, prepareAttributes, writeActions } from './spawn-setup.ts';
+import { at, KeptActions, prepareAttributes, writeActions, writeHome } from './spawn-setup.ts';
 import type { Spawner, SpawnListener, SpawnRequest, SpawnResult } from './spawner.ts';
 
 const P_ALL = 0;
@@ -90,8 +90,11 @@ export class FfiSpawner implements Spawner {
   #reapTimer: Timer | null = null;
   #reapedAt = Number.NEGATIVE_INFINITY;
 
-  /** `broken`: the thread has died, which no start can go wrong enough for. */
-  constructor(libc: Libc, clock: Clock, listener: SpawnListener, broken: (error: Error) => void) {
+  /**
+   * `home`: the control group of this process, to which it returns from those of its runs; null: no run has one. `broken`: the thread has
+   * died, which no start can go wrong enough for.
+   */
+  constructor(libc: Libc, clock: Clock, home: string | null, listener: SpawnListener, broken: (error: Error) => void) {
     this.#libc = libc;
     this.#clock = clock;
     this.#listener = listener;
@@ -100,6 +103,7 @@ export class FfiSpawner implements Spawner {
     this.#nullFd = openSync('/dev/null', 'r');
     this.#actions = new KeptActions(libc, this.#nullFd);
     prepareAttributes(libc);
+    writeHome(libc, home);
     const { memory, base } = libc.arena;
     this.#thread = new Worker(THREAD, {
       workerData: { memory, base, attributes: ATTRIBUTES } satisfies ThreadData,
@@ -188,6 +192,7 @@ export class FfiSpawner implements Spawner {
     const actions = kept ?? slot + SLOT.actions;
     if (kept === null) writeActions(this.#libc, actions, prepared, stdin);
     view.setBigUint64(slot + SLOT.actionsAt, base + BigInt(actions), true);
+    view.setBigUint64(slot + SLOT.cgroup, prepared.cgroup === 0 ? 0n : base + BigInt(prepared.cgroup), true);
     this.#underWay[index] = { done, stdin, isLarge, ownActions: kept === null };
     this.#largeUsed ||= isLarge;
     this.#handOver(1);
@@ -234,7 +239,8 @@ export class FfiSpawner implements Spawner {
     const startedAtUs = Math.floor(nanoseconds(view, slot + SLOT.startedAt) / 1000);
     // After a pause in the middle of it only /proc tells.
     const isKnown = latest - earliest <= START_TOLERANCE_TICKS;
-    return { kind: 'spawned', pid, startedAtUs, startTicks: isKnown ? earliest : null };
+    const inCgroup = view.getInt32(slot + SLOT.inCgroup, true) === 1;
+    return { kind: 'spawned', pid, startedAtUs, startTicks: isKnown ? earliest : null, inCgroup };
   }
 
   #onTimer(): void {

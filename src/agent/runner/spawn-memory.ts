@@ -12,6 +12,11 @@ export const SIGINFO = 1040;
 export const SIGNAL_SET = 1280;
 /** Words of 32 bits, by the indexes below. */
 export const CONTROL = 2048;
+/** Path of the members file of the control group that the runner lives in. */
+export const HOME_GROUP = 2112;
+export const HOME_GROUP_END = 4076;
+/** What a process writes into a members file to enter the group itself. */
+export const ONESELF = 4080;
 /** Strings that hardly ever change (the node's part of the environment) keep their place from start to start. */
 export const KEPT = 4096;
 export const STRINGS = 128 * 1024;
@@ -46,7 +51,11 @@ export const SLOT = {
   latest: 160,
   /** Address of the file actions: this slot's own or kept ones. */
   actionsAt: 176,
-  strings: 192,
+  /** Address of the path of the members file of the control group to start it in; 0: none. */
+  cgroup: 184,
+  /** 1: it was started in it. */
+  inCgroup: 192,
+  strings: 200,
   end: SLOT_BYTES,
 } as const;
 

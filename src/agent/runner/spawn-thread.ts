@@ -3,11 +3,14 @@
  * core's work, in which the runner's own thread takes messages, exits and results. Everything is prepared by that thread in shared memory;
  * here is only the call.
  */
+import type { DynamicLibraryResult } from 'node:ffi';
 import { createRequire } from 'node:module';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import {
   CONTROL,
   COMPLETED,
+  HOME_GROUP,
+  ONESELF,
   SLOT,
   SLOTS,
   slotAt,
@@ -19,15 +22,22 @@ import {
 
 const CLOCK_REALTIME = 0;
 const CLOCK_BOOTTIME = 7;
+const O_WRONLY = 1;
 
 const SIGNATURES = {
   posix_spawn: { return: 'i32', arguments: ['pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'pointer'] },
   clock_gettime: { return: 'i32', arguments: ['i32', 'pointer'] },
+  open: { return: 'i32', arguments: ['pointer', 'i32'] },
+  write: { return: 'i64', arguments: ['i32', 'pointer', 'u64'] },
+  close: { return: 'i32', arguments: ['i32'] },
 } as const;
+
+type Calls = DynamicLibraryResult<typeof SIGNATURES>['functions'];
 
 function run({ memory, base, attributes }: ThreadData): void {
   const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi');
-  const { posix_spawn: spawn, clock_gettime: clock } = ffi.dlopen(null, SIGNATURES).functions;
+  const call = ffi.dlopen(null, SIGNATURES).functions;
+  const { posix_spawn: spawn, clock_gettime: clock } = call;
   const view = new DataView(memory);
   const control = new Int32Array(memory, CONTROL, 8);
   const attributesAt = base + BigInt(attributes);
@@ -38,11 +48,15 @@ function run({ memory, base, attributes }: ThreadData): void {
       const slot = slotAt(done & (SLOTS - 1));
       const at = base + BigInt(slot);
       const pointer = (offset: number) => view.getBigUint64(slot + offset, true);
+      const group = pointer(SLOT.cgroup);
+      const entered = group !== 0n && enter(call, base, group);
       clock(CLOCK_REALTIME, at + BigInt(SLOT.startedAt));
       clock(CLOCK_BOOTTIME, at + BigInt(SLOT.earliest));
       const [program, actions, argv] = [pointer(SLOT.program), pointer(SLOT.actionsAt), pointer(SLOT.argv)];
       const errno = spawn(at + BigInt(SLOT.pid), program, actions, attributesAt, argv, pointer(SLOT.envp));
       clock(CLOCK_BOOTTIME, at + BigInt(SLOT.latest));
+      if (entered) enter(call, base, base + BigInt(HOME_GROUP));
+      view.setInt32(slot + SLOT.inCgroup, entered ? 1 : 0, true);
       view.setInt32(slot + SLOT.errno, errno, true);
       done = (done + 1) | 0;
       Atomics.store(control, COMPLETED, done);
@@ -51,6 +65,18 @@ function run({ memory, base, attributes }: ThreadData): void {
       if (enough && Atomics.exchange(control, WAITING, 0) === 1) parentPort?.postMessage(null);
     }
   }
+}
+
+/**
+ * Moves this whole process into a control group. A child begins in the group of its parent, so going there and back around the start is
+ * what leaves no moment in which the job could fork outside of its own (a C library that starts a child in a group is too new to rely on).
+ */
+function enter(call: Calls, base: bigint, membersFile: bigint): boolean {
+  const file = call.open(membersFile, O_WRONLY);
+  if (file < 0) return false;
+  const written = call.write(file, base + BigInt(ONESELF), 1n);
+  call.close(file);
+  return written === 1n;
 }
 
 if (!isMainThread) run(workerData as ThreadData);

@@ -18,6 +18,8 @@ export interface SpawnRequest {
   readonly errPath: string;
   /** The two files will serve later starts too. */
   readonly filesRecur: boolean;
+  /** Control group to start it in, where the spawner can; null: none. */
+  readonly cgroup: string | null;
 }
 
 export type SpawnResult =
@@ -28,6 +30,8 @@ export type SpawnResult =
       readonly startedAtUs: number;
       /** Clock ticks since boot, as in ProcessIdentity; null: ask /proc. */
       readonly startTicks: number | null;
+      /** It was born in the control group of its request. */
+      readonly inCgroup: boolean;
     }
   | { readonly kind: 'failed'; /** "ENOENT" */ readonly code: string };
 

@@ -16,7 +16,7 @@ import { knownState, lost, newRun, type Run, type Verdict, verdictOfEnding, verd
 import { type LogLimits, RunLog, STREAMS } from './run-log.ts';
 import { recordsOf, type RunTable } from './run-table.ts';
 import { spareDirectory, sparePath } from './spare-files.ts';
-import { ProcessTrees } from './tree.ts';
+import { ProcessTrees, type TreeRoot } from './tree.ts';
 import type { Watcher } from './watcher.ts';
 
 export interface TakeoverModules {
@@ -137,10 +137,10 @@ function resolve(entries: readonly SpoolEntry[], modules: TakeoverModules): Map<
   return answers;
 }
 
-function rootOfEntry(entry: SpoolEntry) {
-  const { run, start } = entry;
-  const sameBoot = start !== null && start.bootId === BOOT_ID;
-  return { key: run.key, id: run.id, pid: sameBoot ? start.pid : null, startTicks: sameBoot ? start.startTicks : 0 };
+function rootOfEntry({ run, start }: SpoolEntry): TreeRoot {
+  const root = { key: run.key, id: run.id };
+  if (start === null || start.bootId !== BOOT_ID) return { ...root, pid: null, startTicks: 0, cgroup: null };
+  return { ...root, pid: start.pid, startTicks: start.startTicks, cgroup: start.cgroup };
 }
 
 function resolveProcess(entry: SpoolEntry, alive: readonly ProcessStat[], modules: TakeoverModules): Resolution {

@@ -1,8 +1,10 @@
 /**
- * Which processes belong to which execution: by process group, session, descent, or the BELFRY_EXECUTION_ID they were started with. What
- * leaves all four (new session, re-parented, and an environment wiped before exec) is found only through a cgroup.
+ * Which processes belong to which execution: by control group where the run has one, else by process group, session, descent, or the
+ * BELFRY_EXECUTION_ID they were started with. What leaves these four (new session, re-parented, and an environment wiped before exec) is
+ * found only through a control group.
  */
 import { allProcesses, executionIdOf, isDead, type ProcessStat } from '../process-table.ts';
+import { cgroupMembers } from './cgroup.ts';
 
 export interface TreeRoot {
   readonly key: number;
@@ -11,6 +13,8 @@ export interface TreeRoot {
   readonly pid: number | null;
   /** No member is older. */
   readonly startTicks: number;
+  /** The run's control group; null: none. */
+  readonly cgroup: string | null;
 }
 
 /** Looks at /proc; remembers environments, which cost most to read and which a process cannot take back, and who was seen in a tree. */
@@ -37,11 +41,13 @@ export class ProcessTrees {
 
   #ownerOf(roots: readonly TreeRoot[], processes: ReadonlyMap<number, ProcessStat>) {
     const byPid = new Map<number, TreeRoot>();
+    const inGroup = new Map<number, TreeRoot>();
     const byId = new Map<string, TreeRoot>();
     const byKey = new Map(roots.map((root) => [root.key, root]));
     let oldest = Number.POSITIVE_INFINITY;
     for (const root of roots) {
       if (root.pid !== null) byPid.set(root.pid, root);
+      if (root.cgroup !== null) for (const pid of cgroupMembers(root.cgroup)) inGroup.set(pid, root);
       byId.set(root.id, root);
       oldest = Math.min(oldest, root.startTicks);
     }
@@ -51,7 +57,7 @@ export class ProcessTrees {
       if (before !== undefined) return before;
       known.set(stat.pid, null);
       if (stat.startTicks < oldest) return null;
-      const direct = byPid.get(stat.pid) ?? byPid.get(stat.session) ?? byPid.get(stat.group);
+      const direct = inGroup.get(stat.pid) ?? byPid.get(stat.pid) ?? byPid.get(stat.session) ?? byPid.get(stat.group);
       let root = direct !== undefined && stat.startTicks >= direct.startTicks ? direct : this.#claimant(stat, byKey);
       // Whoever is in a session or group that a member made descends from it, though its parent may be gone.
       for (const relative of [stat.parent, stat.session, stat.group]) {

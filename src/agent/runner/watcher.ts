@@ -8,7 +8,7 @@ import { formatBytes } from '../../model/bytes.ts';
 import { existence, BOOT_ID } from '../identity.ts';
 import { type ProcessStat, rssBytes } from '../process-table.ts';
 import type { EndingReason } from '../spool.ts';
-import { cgroupMembers, cgroupOutOfMemory, killCgroup } from './cgroup.ts';
+import { cgroupOutOfMemory, killCgroup } from './cgroup.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import { lost, type Run, timeoutMessage, verdictOfEnding, verdictOfExit } from './run.ts';
 import type { RunTable } from './run-table.ts';
@@ -146,8 +146,7 @@ export class Watcher {
     if (killing.length > 0) this.#kill(killing);
     const members = this.#trees.members(due.map(rootOf), true);
     for (const run of due) {
-      const alive =
-        (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
+      const alive = members.get(run.request.key)?.length ?? 0;
       // An executor that does not heed its signal is given up after its grace; it has no processes that could outlive it.
       const over = mainIsOver(run) || (run.abort !== null && now >= (run.ending?.killAt ?? 0));
       if (over && alive === 0 && run.ending !== null)
@@ -236,8 +235,7 @@ export class Watcher {
     if (gone.length === 0) return;
     const members = this.#trees.members(gone.map(rootOf));
     for (const run of gone) {
-      const alive =
-        (members.get(run.request.key)?.length ?? 0) + (run.cgroup === null ? 0 : cgroupMembers(run.cgroup).length);
+      const alive = members.get(run.request.key)?.length ?? 0;
       if (alive === 0) this.#table.finish(run, lost('supervisor_gone'));
     }
   }
@@ -276,7 +274,8 @@ function mainLives(run: Run): boolean {
 }
 
 export function rootOf(run: Run): TreeRoot {
-  return { key: run.request.key, id: run.request.id, pid: run.pid, startTicks: run.startTicks };
+  const { request, pid, startTicks, cgroup } = run;
+  return { key: request.key, id: request.id, pid, startTicks, cgroup };
 }
 
 function memoryMessage(run: Run): string {

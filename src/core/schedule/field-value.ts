@@ -1,6 +1,7 @@
 // The pieces of a cron field's parser: single values, and refusals that know their place.
 import { nearest } from '../../model/nearest.ts';
 import { fieldOfName, namedValue, type FieldKind } from './fields.ts';
+import { MONTH_NAMES, WEEKDAY_NAMES } from './names.ts';
 import type { DayRule, ScheduleErrorCode } from './types.ts';
 
 /** What went wrong at which offset of the whole text. */
@@ -14,7 +15,7 @@ export interface Refusal {
 }
 
 export interface FieldNote {
-  readonly code: 'empty_item' | 'large_step' | 'uneven_step';
+  readonly code: 'empty_item' | 'large_step' | 'uneven_step' | 'wrapped_range';
   readonly message: string;
   readonly position: number;
 }
@@ -52,25 +53,50 @@ export function parseValue(source: Source, text: string, at: number): number | R
   return refuse(at, `${kind.label} ${shown(text)} is out of range: ${rangeText(kind)}`, undefined, 0, 'range');
 }
 
+/** "hour", with its article. */
+export function one(kind: FieldKind): string {
+  return kind.name === 'hour' ? 'an hour' : `a ${kind.label}`;
+}
+
 function rangeText(kind: FieldKind): string {
   return kind.name === 'dayOfWeek' ? '0-7 (0 and 7 are Sunday)' : `${kind.min}-${kind.max}`;
 }
 
 function notAValue(kind: FieldKind, text: string, at: number): Refusal {
-  if (text === '') return refuse(at, `a ${kind.label} is missing here`);
+  if (text === '') return refuse(at, `${one(kind)} is missing here: expected ${rangeText(kind)}`);
+  if (text === '*') return refuse(at, `"*" cannot be an end of a range; write ${kind.min}-${kind.max} for all`);
   const word = shown(text);
-  const near =
-    namedValue(kind, text.slice(0, 3)) === undefined ? nearest(text, kind.names) : text.slice(0, 3).toLowerCase();
+  const near = abbreviated(kind, text) ?? nearest(text, kind.names);
   if (near !== undefined && /^[a-z]+$/i.test(text))
-    return refuse(at, `"${word}" is not a ${kind.label}; did you mean "${near}"?`, near, text.length);
+    return refuse(
+      at,
+      `"${word}" is not ${one(kind)}: expected ${rangeText(kind)}${namesText(kind)}`,
+      near,
+      text.length,
+    );
   const other = /^[a-z]+$/i.test(text) ? fieldOfName(text) : undefined;
-  if (other !== undefined)
+  if (other !== undefined && other !== kind.label)
     return refuse(at, `"${word}" belongs in the ${other} field, and this is the ${kind.label} field`);
   if (/^[lLwW#\d-]+$/.test(text) && /[lLwW#]/.test(text)) {
-    return refuse(at, `"${word}" has no meaning in the ${kind.label} field (${rangeText(kind)})`);
+    return refuse(
+      at,
+      `"${word}" has no meaning in the ${kind.label} field: expected ${rangeText(kind)}${namesText(kind)}`,
+    );
   }
-  const names = kind.names.length > 0 ? ` or ${kind.names[0]}-${kind.names.at(-1)}` : '';
-  return refuse(at, `"${word}" is not a ${kind.label}: expected ${rangeText(kind)}${names}`);
+  return refuse(at, `"${word}" is not ${one(kind)}: expected ${rangeText(kind)}${namesText(kind)}`);
+}
+
+/** "monday", "tues", "janaury" as the field knows them. */
+function abbreviated(kind: FieldKind, text: string): string | undefined {
+  const value = namedValue(kind, text.slice(0, 3));
+  const full = value === undefined ? undefined : kind.name === 'month' ? MONTH_NAMES[value - 1] : WEEKDAY_NAMES[value];
+  if (full === undefined) return undefined;
+  const isMeant = full.toLowerCase().startsWith(text.toLowerCase()) || nearest(text, [full]) !== undefined;
+  return isMeant ? text.slice(0, 3).toLowerCase() : undefined;
+}
+
+function namesText({ names }: FieldKind): string {
+  return names.length > 0 ? ` or ${names[0]}-${names.at(-1)}` : '';
 }
 
 /** Up to six digits and nothing else; undefined otherwise. */

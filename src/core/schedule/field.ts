@@ -63,7 +63,7 @@ function parseList(source: Source, text: string, begin: number): Refusal | undef
         source,
         'empty_item',
         source.offset + start,
-        `The ${source.kind.label} list has an empty item, which means nothing.`,
+        `The ${source.kind.label} list has an empty item, which means nothing. A blank ends a field, also behind a comma.`,
       );
     }
     start = end + 1;
@@ -93,9 +93,10 @@ function parseStep(source: Source, text: string, at: number): number | Refusal {
   if (step === undefined)
     return refuse(
       at,
-      `the step after "/" in the ${source.kind.label} field must be a whole number, not "${shown(text)}"`,
+      `the step after "/" in the ${source.kind.label} field must be a whole number${text === '' ? '' : `, not "${shown(text)}"`}`,
     );
-  if (step === 0) return refuse(at, `a step of 0 in the ${source.kind.label} field never moves on; use 1 or more`);
+  if (step === 0)
+    return refuse(at, `a step of 0 in the ${source.kind.label} field never moves on; use 1 or more`, '1', text.length);
   return step;
 }
 
@@ -165,7 +166,7 @@ function parseRange(source: Source, base: string, step: number, at: number): Ref
   const { kind, set } = source;
   const dash = base.indexOf('-');
   const from = parseValue(source, dash < 0 ? base : base.slice(0, dash), at);
-  if (typeof from !== 'number') return from;
+  if (typeof from !== 'number') return dash < 0 && step === 0 ? nearLimit(kind, base, from) : from;
   if (dash < 0) {
     if (step === 0) return addValue(set, kind, from);
     // As robfig/cron: "a/n" runs from a to the end of the field.
@@ -175,8 +176,21 @@ function parseRange(source: Source, base: string, step: number, at: number): Ref
     return addSteps(source, start, end, step);
   }
   const to = parseValue(source, base.slice(dash + 1), at + dash + 1);
-  if (typeof to !== 'number') return to;
+  if (typeof to !== 'number') return from === kind.min ? upToLimit(kind, base.slice(dash + 1), to) : to;
   return addRange(source, from, to, Math.max(1, step), at, base);
+}
+
+/** Minute 60 and hour 24 are the 0 of what follows; days and months begin at 1. */
+function nearLimit(kind: FieldKind, text: string, refusal: Refusal): Refusal {
+  const value = wholeNumber(text);
+  const isNext = value === kind.max + 1 && kind.min === 0 && kind.name !== 'dayOfWeek';
+  const isBefore = value === 0 && kind.min === 1;
+  return isNext || isBefore ? { ...refusal, suggestion: `${kind.min}`, length: text.length } : refusal;
+}
+
+/** 0-60, 0-24, 1-32: the whole field. */
+function upToLimit(kind: FieldKind, text: string, refusal: Refusal): Refusal {
+  return wholeNumber(text) === kind.max + 1 ? { ...refusal, suggestion: `${kind.max}`, length: text.length } : refusal;
 }
 
 /** A range that falls wraps around: 22-2, fri-mon. 7 ends a week as Sunday and begins one as 0. */
@@ -193,6 +207,10 @@ function addRange(
   if (step > 1) noteStep(source, start, to < start ? to + spanOf(kind) : to, step, at);
   if (start <= to) return addSteps(source, start, to, step);
   if (kind.name === 'year') return refuse(at, `the years ${base} run backwards`, `${to}-${from}`, base.length);
+  if (kind.names.length === 0) {
+    const message = `The ${kind.label} range ${from}-${to} goes on past ${kind.max}: ${from} to ${kind.max}, then ${kind.min} to ${to}.`;
+    note(source, 'wrapped_range', at, message);
+  }
   return addSteps(source, start, to + spanOf(kind), step);
 }
 
@@ -224,7 +242,7 @@ function noteStep(source: Source, from: number, to: number, step: number, at: nu
       source,
       'large_step',
       at,
-      `A step of ${step} is larger than the ${kind.label} range, so only its first value remains.`,
+      `A step of ${step} leads past the end of the ${kind.label} field, so only its first value remains.${intervalHint(kind, step)}`,
     );
   } else if (size === spanOf(kind) && size % step !== 0 && kind.max === 59) {
     const units = `${kind.label}s`;
@@ -235,6 +253,11 @@ function noteStep(source: Source, from: number, to: number, step: number, at: nu
       `60 ${units} are not a multiple of ${step}: the last gap before each ${kind.name === 'second' ? 'minute' : 'hour'} is ${60 % step} ${units}. For an even rhythm use @every.`,
     );
   }
+}
+
+function intervalHint(kind: FieldKind, step: number): string {
+  const unit = { second: 's', minute: 'm', hour: 'h' }[kind.name as string];
+  return unit === undefined ? '' : ` For every ${step} ${kind.label}s write @every ${step}${unit}.`;
 }
 
 function note(source: Source, code: FieldNote['code'], position: number, message: string): void {

@@ -1,5 +1,5 @@
 // The forms that begin with "@". Each takes the words after its name and their offset in the whole text.
-import { parseDuration } from '../../model/duration.ts';
+import { formatDuration, parseDuration } from '../../model/duration.ts';
 import { nearest } from '../../model/nearest.ts';
 import type { FieldNote, Refusal } from './field-value.ts';
 import { parseInstant } from './instant.ts';
@@ -18,6 +18,26 @@ const DESCRIPTORS: Readonly<Record<string, string>> = {
 };
 const WITH_ARGUMENTS = ['@every', '@at', '@after'];
 const ALL_NAMES = [...Object.keys(DESCRIPTORS), ...WITH_ARGUMENTS, '@manually'];
+
+/** Words people expect, and what they write here. */
+const ALIASES: Readonly<Record<string, string>> = {
+  '@minute': '@minutely',
+  '@hour': '@hourly',
+  '@day': '@daily',
+  '@everyday': '@daily',
+  '@night': '@midnight',
+  '@nightly': '@midnight',
+  '@week': '@weekly',
+  '@month': '@monthly',
+  '@year': '@yearly',
+  '@noon': '0 12 * * *',
+  '@weekday': '0 0 * * 1-5',
+  '@weekdays': '0 0 * * 1-5',
+  '@weekend': '0 0 * * 6,0',
+  '@weekends': '0 0 * * 6,0',
+  '@never': '@manually',
+  '@none': '@manually',
+};
 
 /** Longer than the years a cron schedule is asked about; an interval beyond is a slip. */
 const INTERVAL_MAX_MS = 100 * 366 * 86_400_000;
@@ -46,16 +66,17 @@ export function parseForm(text: string, at: number, lenient: boolean): Form | Re
   }
 }
 
-/** The nearest known "@" word, for words with and without the "@". */
+/** What is meant by a word that is almost a known "@" word, with and without the "@". */
 export function nearestDescriptor(word: string): string | undefined {
-  return nearest(word.startsWith('@') ? word : `@${word}`, ALL_NAMES);
+  const name = word.startsWith('@') ? word : `@${word}`;
+  return ALIASES[name.toLowerCase()] ?? nearest(name, ALL_NAMES);
 }
 
 function parseDescriptor(name: string, words: string, at: number, wordsAt: number): Form | Refusal {
   const cron = DESCRIPTORS[name];
   if (cron === undefined && name !== '@manually') return unknownDescriptor(name, at);
   if (words !== '') {
-    const message = `nothing may follow ${name}`;
+    const message = `nothing may follow ${name}; another time is written in cron fields, such as 30 4 * * * for 04:30`;
     return { code: 'syntax', message, position: wordsAt, suggestion: '', length: words.length };
   }
   return cron === undefined ? { kind: 'schedule', schedule: { kind: 'manual' } } : { kind: 'cron', text: cron };
@@ -68,30 +89,19 @@ function unknownDescriptor(name: string, at: number): Refusal {
     return { code: 'descriptor', message, position: at, suggestion: '@manually', length: name.length };
   }
   const near = nearestDescriptor(name);
-  const known = near === undefined ? `known are ${ALL_NAMES.join(', ')}` : `did you mean ${near}?`;
-  const message = `"${name.slice(0, 40)}" is not a known schedule; ${known}`;
-  return {
-    code: 'descriptor',
-    message,
-    position: at,
-    ...(near === undefined ? {} : { suggestion: near, length: name.length }),
-  };
+  const message = `"${name.slice(0, 40)}" is not a known schedule; known are ${ALL_NAMES.join(', ')}`;
+  return withSuggestion({ code: 'descriptor', message, position: at }, near, name.length);
 }
 
 function parseEvery(words: string, at: number, lenient: boolean): Form | Refusal {
-  const refuse = (message: string, suggestion?: string): Refusal => ({
-    code: 'duration',
-    message,
-    position: at,
-    ...(suggestion === undefined ? {} : { suggestion, length: words.length }),
-  });
-  if (words === '') return refuse('@every needs a duration, such as @every 5m', ' 5m');
+  const refuse = (message: string, suggestion?: string): Refusal =>
+    withSuggestion({ code: 'duration', message, position: at }, suggestion, words.length);
+  if (words === '') return refuse('"@every" needs a duration: 30s, 5m, 1h30m or 2d');
   const ms = parseDuration(words);
-  if (ms === undefined)
-    return refuse(
-      `"${words.slice(0, 40)}" is not a duration; write for example 30s, 5m, 1h30m or 2d`,
-      spelledOut(words),
-    );
+  if (ms === undefined) {
+    const fault = /^\d+$/.test(words) ? 'has no unit' : 'is not a duration';
+    return refuse(`"${words.slice(0, 40)}" ${fault}; write for example 30s, 5m, 1h30m or 2d`, spelledOut(words));
+  }
   if (ms <= 0 && !lenient) return refuse('an interval of zero or less has no next time; the shortest is 1s', '1s');
   if (ms > INTERVAL_MAX_MS) return refuse('an interval above 100 years is not supported');
   const intervalMs = Math.max(1000, Math.floor(ms / 1000) * 1000);
@@ -102,11 +112,22 @@ function parseEvery(words: string, at: number, lenient: boolean): Form | Refusal
   return { kind: 'schedule', schedule, notes: [{ code: 'rounded', message, position: at }] };
 }
 
-/** "5 minutes" → "5m". */
+/** "5 minutes" → "5m", "1 hour and 30 min" → "1h30m", "1h30" → "1h30m", "PT5M" → "5m"; a number alone is minutes. */
 export function spelledOut(words: string): string | undefined {
-  const match = /^(\d+)?\s*(second|sec|minute|min|hour|day|week)s?$/i.exec(words);
-  return match === null ? undefined : `${match[1] ?? 1}${(match[2] ?? '')[0]?.toLowerCase()}`;
+  const iso = parseIsoDuration(words);
+  if (iso !== undefined && iso > 0) return formatDuration(iso);
+  if (/^\d+$/.test(words)) return Number(words) > 0 ? `${words}m` : undefined;
+  const short = words
+    .slice(0, SPELLED_MAX)
+    .toLowerCase()
+    .replaceAll(/(second|sec|minute|min|hour|hr|day|week|wk)s?/g, (word) => word.charAt(0))
+    .replaceAll(/\s+and\s+|\s+(?=[a-z])|(?<=[a-z])\s+/g, '')
+    .replace(/^(?=[a-z]$)/, '1')
+    .replace(/(?<=[hm]\d+)$/, (_end, at: number, text: string) => (text.slice(0, at).includes('m') ? 's' : 'm'));
+  return (parseDuration(short) ?? 0) > 0 ? short : undefined;
 }
+
+const SPELLED_MAX = 100;
 
 function parseAt(words: string, at: number): Form | Refusal {
   const instant = parseInstant(words);
@@ -115,16 +136,35 @@ function parseAt(words: string, at: number): Form | Refusal {
     : notAnInstant('@at', words, at);
 }
 
+/** 2027-1-5 → 2027-01-05. */
+function dateOf(parts: readonly string[]): string {
+  return parts
+    .slice(0, 3)
+    .map((part) => part.padStart(2, '0'))
+    .join('-');
+}
+
+const RFC3339_SHAPE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)?$/;
+
 function notAnInstant(form: string, words: string, position: number): Refusal {
   const code = 'instant';
   if (words === '') return { code, message: `${form} needs a time, such as ${form} 2026-11-22T17:00:00Z`, position };
+  const shown = `"${words.slice(0, 40)}"`;
   const candidate = words
+    .replace(/^(\d{4})-(\d\d?)-(\d\d?)(?=$|[ tT])/, (_date, ...parts: string[]) => dateOf(parts))
+    .replace(/^\d{4}-\d\d-\d\d$/, '$&T00:00:00')
     .replace(/^(\d{4}-\d\d-\d\d)[ t](?=\d)/, '$1T')
     .replace(/(T\d\d:\d\d)(?=$|Z|z|[+-])/, '$1:00')
     .replace(/z$/, '');
+  if ([candidate, `${candidate}Z`].every((text) => parseInstant(text) === undefined) && RFC3339_SHAPE.test(candidate))
+    return { code, message: `${shown} is no RFC 3339 time: there is no such day, or no such time of day`, position };
   const complete = [candidate, `${candidate}Z`].find((text) => parseInstant(text) !== undefined);
-  const message = `"${words.slice(0, 40)}" is not an RFC 3339 time with seconds and Z or an offset, such as 2026-11-22T17:00:00Z`;
-  return { code, message, position, ...(complete === undefined ? {} : { suggestion: complete, length: words.length }) };
+  const message = `${shown} is not an RFC 3339 time with seconds and Z or an offset, such as 2026-11-22T17:00:00Z`;
+  return withSuggestion({ code, message, position }, complete, words.length);
+}
+
+function withSuggestion(refusal: Refusal, suggestion: string | undefined, length: number): Refusal {
+  return suggestion === undefined ? refusal : { ...refusal, suggestion, length };
 }
 
 const AFTER = /^(\S+)(\s+)(<\s*)?(\S+)$/;
@@ -142,7 +182,8 @@ function parseAfter(words: string, at: number): Form | Refusal {
   const graceMs = parseIsoDuration(grace) ?? parseDuration(grace);
   const position = at + date.length + blank.length + sign.length;
   if (graceMs === undefined) {
-    return { code: 'duration', message: `"${grace.slice(0, 40)}" is not a grace; write <PT2H, <P1D or 2h`, position };
+    const message = `"${grace.slice(0, 40)}" is not a grace; write <PT2H, <P1D or 2h`;
+    return withSuggestion({ code: 'duration', message, position }, spelledOut(grace), grace.length);
   }
   if (graceMs <= 0) return { code: 'duration', message: 'the grace of @after must be longer than zero', position };
   return { kind: 'schedule', schedule: { kind: 'after', at: instant, graceMs } };

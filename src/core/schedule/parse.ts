@@ -1,5 +1,4 @@
 // Text → schedule. Refusals say where, why and what would be right; nothing here can loop, because the text is limited first.
-import { parseDuration } from '../../model/duration.ts';
 import { JOB_LIMITS } from '../../model/job-schema.ts';
 import type { ScheduleWarning } from '../../model/schedule.ts';
 import { countBelow60, popcount } from './bits.ts';
@@ -9,6 +8,7 @@ import { layoutOf, type FieldKind } from './fields.ts';
 import { nearestDescriptor, parseForm, spelledOut } from './forms.ts';
 import { impossible } from './impossible.ts';
 import { packedDate } from './civil.ts';
+import { withRepair } from './repair.ts';
 import type { CronSchedule, DayMode, ParseOptions, ParseResult, Schedule, ScheduleError } from './types.ts';
 import { resolveZone, suggestZone } from './zone.ts';
 
@@ -33,6 +33,12 @@ const byValue = new Map<string, CronSchedule>();
  * `timezone` "" and "Local" are the default zone, as in Dkron; a TZ= or CRON_TZ= prefix wins over it.
  */
 export function parseSchedule(text: string, options: ParseOptions): ParseResult {
+  const read = (candidate: string): ParseResult => understand(candidate, options);
+  const result = read(text);
+  return result.ok ? result : { ok: false, error: withRepair(result.error, text, read) };
+}
+
+function understand(text: string, options: ParseOptions): ParseResult {
   if (text.length > TEXT_MAX) {
     return refuse({
       code: 'too_long',
@@ -96,8 +102,8 @@ function unknownZone(
   text = name,
 ): ParseResult & { ok: false } {
   const near = suggestZone(name);
-  const hint = near === undefined ? 'write an IANA name such as Europe/Madrid or UTC' : `did you mean ${near}?`;
-  const message = `"${name.slice(0, 64)}" is not a known time zone; ${hint}`;
+  const offset = /[+-]\d/.test(name) ? ', not an offset, which knows no clock changes' : '';
+  const message = `"${name.slice(0, 64)}" is not a known time zone; write an IANA name such as Europe/Madrid or UTC${offset}`;
   const error: ScheduleError = { code: 'zone', message, field, position };
   if (near === undefined) return { ok: false, error };
   return {
@@ -177,17 +183,16 @@ function wrongCount(words: readonly Word[], body: string, at: number): Refusal {
   const first = words[0]?.text ?? '';
   const position = words[7]?.at ?? at + body.length;
   if (/^every$/i.test(first)) {
-    const message = 'intervals are written @every and a duration, such as @every 5m';
+    const message = 'intervals are written "@every" and a duration: 30s, 5m, 1h30m or 2d';
     const rest = body.slice(first.length).trim();
-    const duration = spelledOut(rest) ?? (parseDuration(rest) === undefined ? undefined : rest);
-    if (duration === undefined) return { code: 'field_count', message, position: at };
-    return { code: 'field_count', message, position: at, suggestion: `@every ${duration}`, length: body.length };
+    const form = nearestDescriptor(rest) ?? `@every ${spelledOut(rest) ?? rest}`;
+    return { code: 'field_count', message, position: at, suggestion: form, length: body.length };
   }
   const near = /^[a-z]/i.test(first) && words.length === 1 ? nearestDescriptor(first) : undefined;
   if (near !== undefined)
     return {
       code: 'descriptor',
-      message: `"${first.slice(0, 40)}" is not a schedule; did you mean ${near}?`,
+      message: `"${first.slice(0, 40)}" is not a schedule; names begin with "@"`,
       position: at,
       suggestion: near,
       length: first.length,
@@ -275,7 +280,7 @@ function neverAgain(schedule: Schedule, body: string, at: number, options: Parse
       if (nowMs === undefined || options.runIfPast === true || end >= nowMs) return undefined;
       const message =
         schedule.kind === 'at'
-          ? 'this time is in the past, so the job would never run'
+          ? 'this time is in the past, so the job would never run; with run_if_past a job takes it and runs at once'
           : 'this time and its grace are in the past, so the job would never run';
       return { code: 'past', message, position: at + body.search(/\s\S/) + 1 };
     }

@@ -91,7 +91,7 @@ describe('preview', () => {
       warnings: [],
       error: {
         code: 'syntax',
-        message: '"monn" is not a day of week; did you mean "mon"?',
+        message: '"monn" is not a day of week: expected 0-7 (0 and 7 are Sunday) or sun-sat',
         field: 'schedule',
         position: 8,
         suggestion: '0 0 * * mon',
@@ -111,7 +111,32 @@ describe('preview', () => {
       position: 4,
     });
     expect(ask({ schedule: 'x'.repeat(50_000) }).error).toMatchObject({ code: 'too_long' });
-    expect(preview({ schedule: '@daily', jitter: 'soon' }, context).error).toMatchObject({ field: 'jitter' });
+  });
+
+  test('what a job decides by its name or number is shown as an example', () => {
+    const codes = (request: PreviewRequest): string[] => ask(request).warnings.map(({ code }) => code);
+    expect(codes({ schedule: 'H 12 * * *' })).toEqual(['no_name']);
+    expect(codes({ schedule: '~ 12 * * *', name: '' })).toEqual(['no_name']);
+    expect(codes({ schedule: 'H 12 * * *', name: 'backup' })).toEqual([]);
+    expect(codes({ schedule: '30 12 * * *' })).toEqual([]);
+    expect(codes({ schedule: '30 12 * * *', jitter: '5m', name: 'backup' })).toEqual(['jitter_example']);
+    expect(codes({ schedule: '30 12 * * *', jitter: '0s' })).toEqual([]);
+    expect(codes({ schedule: '@manually', jitter: '5m' })).toEqual([]);
+  });
+
+  test('times are read as in a job, and null is absent', () => {
+    const limits = { starts_at: '2028-01-01T10:00', expires_at: '2028-01-01T12:00+01:00' };
+    expect(PreviewRequest.safeParse({ schedule: '@hourly', ...limits }).success).toBe(false);
+    const answer = ask({ schedule: '@hourly', ...limits, expires_at: '2028-01-01T12:00', from: '2028-01-01T09:00' });
+    expect(answer.times.map(({ at }) => at)).toEqual([
+      '2028-01-01T10:00:00Z',
+      '2028-01-01T11:00:00Z',
+      '2028-01-01T12:00:00Z',
+    ]);
+    const nothing = { timezone: null, dst: null, jitter: null, starts_at: null, expires_at: null, calendars: null };
+    expect(ask({ schedule: '30 12 * * *', ...nothing, name: null, from: null })).toEqual(
+      ask({ schedule: '30 12 * * *' }),
+    );
   });
 
   test('a valid schedule without times says so', () => {

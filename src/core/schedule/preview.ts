@@ -1,10 +1,11 @@
 // The schedule builder's question: is this text right, what does it mean, and when would it run?
 import { parseDuration } from '../../model/duration.ts';
 import { nearest } from '../../model/nearest.ts';
-import type { Calendar, PreviewRequest, PreviewResponse, PreviewTime } from '../../model/schedule.ts';
+import type { Calendar, PreviewRequest, PreviewResponse, PreviewTime, ScheduleWarning } from '../../model/schedule.ts';
+import { canonicalNullableTime, instantMs } from '../../model/time.ts';
 import { jumpAt } from './cron.ts';
 import { describe } from './describe.ts';
-import { formatLocal, formatUtc, parseInstant } from './instant.ts';
+import { formatLocal, formatUtc } from './instant.ts';
 import { dueAt, instantsBetween } from './next.ts';
 import { parseSchedule } from './parse.ts';
 import type { CronSchedule, ScheduleSpec } from './types.ts';
@@ -28,27 +29,19 @@ const COUNT_MAX = 1_000;
 export function preview(request: PreviewRequest, context: PreviewContext): PreviewResponse {
   const from = instantField(request, 'from') ?? context.nowMs;
   const name = request.name ?? '';
-  const parsed = parseSchedule(request.schedule, { name, timezone: request.timezone, nowMs: context.nowMs });
+  const timezone = request.timezone ?? undefined;
+  const parsed = parseSchedule(request.schedule, { name, timezone, nowMs: context.nowMs });
   if (!parsed.ok) return invalid(parsed.error);
   const calendars = calendarsOf(request, context);
   if ('message' in calendars) return invalid(calendars);
-  const jitterMs = request.jitter === undefined ? undefined : parseDuration(request.jitter);
-  if (request.jitter !== undefined && (jitterMs === undefined || jitterMs < 0)) {
-    return invalid({
-      code: 'duration',
-      message: `"${request.jitter.slice(0, 40)}" is not a duration; write for example 30s or 5m`,
-      field: 'jitter',
-      position: 0,
-    });
-  }
   const spec: ScheduleSpec = {
     schedule: parsed.schedule,
     zone: parsed.zone ?? context.defaultZone,
-    dst: request.dst,
+    dst: request.dst ?? undefined,
     anchorAt: Math.min(context.nowMs, from),
     startsAt: instantField(request, 'starts_at'),
     expiresAt: instantField(request, 'expires_at'),
-    jitterMs,
+    jitterMs: parseDuration(request.jitter ?? ''),
     jitterSeed: name,
     calendars,
   };
@@ -57,18 +50,34 @@ export function preview(request: PreviewRequest, context: PreviewContext): Previ
     valid: true,
     description: describe(spec, from),
     times: instantsBetween(spec, from, Number.POSITIVE_INFINITY, count).map((at) => previewTime(spec, at)),
-    warnings: warnings(spec, from, parsed.notes),
+    warnings: [...warnings(spec, from, parsed.notes), ...invented(spec, name)],
   };
+}
+
+/** What a job would decide and there is none yet: such times are shown as examples. */
+function invented({ schedule, jitterMs }: ScheduleSpec, name: string): ScheduleWarning[] {
+  const found: ScheduleWarning[] = [];
+  if (schedule.kind === 'cron' && schedule.hashed && name === '') {
+    const message =
+      "H and ~ stand for values that the job's name chooses, and no name was given: these times are an example. Give the name to see the job's own.";
+    found.push({ code: 'no_name', message, field: 'name' });
+  }
+  if ((jitterMs ?? 0) > 0 && schedule.kind !== 'manual') {
+    const message =
+      'The starts shown are an example: a job spreads its own, by the number it gets when it is created, within the same limits.';
+    found.push({ code: 'jitter_example', message, field: 'jitter' });
+  }
+  return found;
 }
 
 function invalid(error: PreviewError): PreviewResponse {
   return { valid: false, description: '', times: [], warnings: [], error };
 }
 
-/** Absent fields are undefined; the request's schema has made sure that present ones are instants. */
+/** Read as a job's; the request's schema has made sure that present ones are times. */
 function instantField(request: PreviewRequest, field: 'from' | 'starts_at' | 'expires_at'): number | undefined {
-  const text = request[field];
-  return typeof text === 'string' ? parseInstant(text) : undefined;
+  const canonical = canonicalNullableTime(request[field] ?? '');
+  return canonical === undefined ? undefined : instantMs(canonical);
 }
 
 function calendarsOf(request: PreviewRequest, context: PreviewContext): Calendar[] | PreviewError {
@@ -87,10 +96,9 @@ function calendarsOf(request: PreviewRequest, context: PreviewContext): Calendar
 
 function unknownCalendar(name: string, context: PreviewContext): PreviewError {
   const suggestion = nearest(name, context.calendarsByName?.keys() ?? []);
-  const message = `there is no calendar "${name.slice(0, 64)}"${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`;
   return {
     code: 'calendar',
-    message,
+    message: `there is no calendar ${JSON.stringify(name.slice(0, 64))}; GET /v1/calendars lists them`,
     field: 'calendars',
     position: 0,
     ...(suggestion === undefined ? {} : { suggestion }),

@@ -16,18 +16,21 @@ const AHEAD_S = 2 * 366 * DAY_S;
 
 /**
  * Warnings for a schedule seen from `fromMs`, in a fixed order; `notes` are those its text gave rise to (`ParseResult.notes`).
- * Codes: every_second, day_or, short_months, gap, double, jitter_cut, never_fires.
+ * Codes besides theirs: every_second, day_or, short_months, gap, double, jitter_cut, never_fires.
  */
 export function warnings(
   spec: ScheduleSpec,
   fromMs: number,
   notes: readonly ScheduleWarning[] = [],
 ): ScheduleWarning[] {
+  const { schedule } = spec;
   const found = [...notes];
-  if (spec.schedule.kind === 'cron') found.push(...cronWarnings(spec, spec.schedule, fromMs));
+  if (schedule.kind === 'cron') found.push(...cronWarnings(spec, schedule, fromMs));
+  if (schedule.kind === 'every' && schedule.intervalMs === 1000)
+    found.push({ code: 'every_second', message: EVERY_SECOND, field: 'schedule' });
+  const never = neverFires(spec, fromMs);
+  if (never !== undefined) found.push(never);
   const first = nextAfter(spec, fromMs);
-  if (first === undefined && spec.schedule.kind !== 'manual')
-    found.push({ code: 'never_fires', message: whyNever(spec, fromMs) });
   const second = first === undefined ? undefined : nextAfter(spec, first);
   if (first !== undefined && second !== undefined && (spec.jitterMs ?? 0) >= second - first) {
     const message = `The jitter of ${durationWords(spec.jitterMs ?? 0)} is not shorter than the ${durationWords(second - first)} between runs, so it is cut to stay before the next one.`;
@@ -36,17 +39,25 @@ export function warnings(
   return found;
 }
 
+/** That no instant after `fromMs` is left, and why; undefined when there is one, or when only a trigger starts it (@manually). */
+export function neverFires(spec: ScheduleSpec, fromMs: number): ScheduleWarning | undefined {
+  if (spec.schedule.kind === 'manual' || nextAfter(spec, fromMs) !== undefined) return undefined;
+  return { code: 'never_fires', message: whyNever(spec, fromMs) };
+}
+
 function cronWarnings(spec: ScheduleSpec, cron: CronSchedule, fromMs: number): ScheduleWarning[] {
   return [everySecond(cron), dayOr(cron), shortMonths(cron), ...clockChanges(spec, cron, fromMs)].filter(
     (warning) => warning !== undefined,
   );
 }
 
+const EVERY_SECOND = 'Runs every second: 86,400 runs a day.';
+
 function everySecond(cron: CronSchedule): ScheduleWarning | undefined {
   if (countBelow60(cron.secondsLow, cron.secondsHigh, 60) !== 60) return undefined;
   const message =
     cron.perDay === DAY_S
-      ? 'Runs every second: 86,400 runs a day.'
+      ? EVERY_SECOND
       : 'Runs every second of each matching minute, 60 times; for once a minute write 0 as the seconds field.';
   return { code: 'every_second', message, field: 'second' };
 }
@@ -97,13 +108,22 @@ function clockChanges(spec: ScheduleSpec, cron: CronSchedule, fromMs: number): S
 }
 
 function gapWarning(spec: ScheduleSpec, cron: CronSchedule, wall: number, length: number, at: number): ScheduleWarning {
+  const on = dayOf(wall);
+  const end = moment(wall + length, on);
   const effect = {
-    after: `it runs at ${clock(wall + length)}`,
+    after: `it runs at ${end}`,
     skip: 'it does not run',
-    shift: `it runs at ${clock(at + length)}`,
+    shift: `it runs at ${moment(at + length, on)}`,
   }[clockRules(spec, cron).gap];
-  const message = `On ${dayOf(wall)} clocks in ${spec.zone} go from ${clock(wall)} to ${clock(wall + length)}: ${clock(at)} does not exist, and ${effect}.`;
-  return { code: 'gap', message };
+  const change = isWholeDay(wall, length)
+    ? `${spec.zone} has no ${on}: its clocks go from the end of the day before to ${end}, so ${moment(at, on)} that day`
+    : `On ${on} clocks in ${spec.zone} go from ${clock(wall)} to ${end}: ${moment(at, on)}`;
+  return { code: 'gap', message: `${change} does not exist, and ${effect}.` };
+}
+
+/** Samoa left out 30 December 2011, and others a day of theirs, to move across the date line. */
+function isWholeDay(wall: number, length: number): boolean {
+  return wall % DAY_S === 0 && length === DAY_S;
 }
 
 function doubleWarning(
@@ -118,8 +138,14 @@ function doubleWarning(
     second: 'it runs the second time only',
     both: 'it runs both times',
   }[clockRules(spec, cron).overlap];
-  const message = `On ${dayOf(wall + length - 1)} clocks in ${spec.zone} go back from ${clock(wall + length)} to ${clock(wall)}: ${clock(at)} comes twice, and ${effect}.`;
+  const on = dayOf(wall + length - 1);
+  const message = `On ${on} clocks in ${spec.zone} go back from ${moment(wall + length, on)} to ${moment(wall, on)}: ${moment(at, on)} comes twice, and ${effect}.`;
   return { code: 'double', message };
+}
+
+/** A time of day, with its date where that is not the day spoken of. */
+function moment(wall: number, on: string): string {
+  return dayOf(wall) === on ? clock(wall) : `${dayOf(wall)} ${clock(wall)}`;
 }
 
 function dayOf(wall: number): string {

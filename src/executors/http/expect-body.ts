@@ -30,7 +30,10 @@ export async function compileExpectation(pattern: string): Promise<CompiledExpec
   const known = compiled.get(pattern);
   if (known !== undefined) return known;
   if (pattern.length > EXPECT_PATTERN_CHARS_MAX) {
-    return { ok: false, problem: `expectBody is longer than ${EXPECT_PATTERN_CHARS_MAX} characters` };
+    return {
+      ok: false,
+      problem: `expectBody is longer than ${EXPECT_PATTERN_CHARS_MAX} characters: look for less of the body`,
+    };
   }
   library ??= import('re2js');
   const expectation = compile(pattern, (await library).RE2JS);
@@ -43,11 +46,15 @@ export async function compileExpectation(pattern: string): Promise<CompiledExpec
 function compile(pattern: string, engine: typeof RE2JS): CompiledExpectation {
   try {
     const regex = engine.compile(pattern);
-    if (regex.programSize() > EXPECT_PROGRAM_MAX) return { ok: false, problem: 'expectBody is too large a pattern' };
+    if (regex.programSize() > EXPECT_PROGRAM_MAX)
+      return { ok: false, problem: 'expectBody is too large a pattern: look for less of the body, or repeat less' };
     return { ok: true, pattern, regex };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    return { ok: false, problem: `expectBody is no valid pattern: ${text.replaceAll(/\s+/g, ' ').slice(0, 200)}` };
+    return {
+      ok: false,
+      problem: `expectBody is no valid pattern (RE2 syntax): ${text.replaceAll(/\s+/g, ' ').slice(0, 200)}`,
+    };
   }
 }
 

@@ -49,7 +49,7 @@ function connectText(error: Error, code: string, place: string): string {
     return `cannot resolve the name in ${place} (${code})`;
   const known = CONNECT[code];
   if (known !== undefined) return `${known} ${place}`;
-  if (isTls(error, code)) return `TLS with ${place} failed: ${tlsText(error)} (${code})`;
+  if (isTls(error, code)) return tlsText(error, code, place);
   return `cannot connect to ${place}: ${firstLine(error.message)}`;
 }
 
@@ -63,7 +63,7 @@ function brokenText(error: Error, code: string, phase: ExchangePhase, place: str
   if (code.startsWith('HPE_') || error.name === 'HTTPParserError')
     return `${place} sent something that is no HTTP response`;
   if (code === 'ETIMEDOUT') return `${place} stopped answering ${when}`;
-  if (isTls(error, code)) return `TLS with ${place} failed: ${tlsText(error)} (${code})`;
+  if (isTls(error, code)) return tlsText(error, code, place);
   return `the request to ${place} failed: ${firstLine(error.message)}`;
 }
 
@@ -76,10 +76,15 @@ function isTls(error: Error, code: string): boolean {
   );
 }
 
-/** OpenSSL wraps its reason into source file and line; the reason is what helps. */
-function tlsText(error: Error): string {
+/** OpenSSL wraps its reason into source file and line; the reason is what helps. What Node advises is about flags that no job has. */
+function tlsText(error: Error, code: string, place: string): string {
   const reason = (error as { reason?: unknown }).reason;
-  return firstLine(typeof reason === 'string' ? reason : error.message);
+  const [text = ''] = firstLine(typeof reason === 'string' ? reason : error.message).split('; if the root CA', 1);
+  const begun = `TLS with ${place} failed: ${text} (${code})`;
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return `${begun}: it may speak plain http, then write http:// in url`;
+  if (/^(UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|DEPTH_ZERO_SELF|SELF_SIGNED)/.test(code))
+    return `${begun}: name the root that signed it in tlsRootCAsFile`;
+  return begun;
 }
 
 /** A failed attempt at several addresses of one name is an AggregateError whose code is that of the last. */

@@ -1,5 +1,5 @@
 /** The http executor (dkron.md §11.2): one request, redirects followed, the response's body as output, success by code and body. */
-import { acceptsCode, codeMismatchText } from '../../core/http-expect.ts';
+import { acceptsCode, codeMismatchText, codeWarning } from '../../core/http-expect.ts';
 import { debugLines, HTTP_TIMEOUT_MS_DEFAULT, parseHttpConfig, type HttpConfig } from '../../core/http-config.ts';
 import { requestHeaders } from '../../core/http-headers.ts';
 import { redirectStep, type RedirectableRequest } from '../../core/http-redirect.ts';
@@ -102,7 +102,10 @@ async function followRedirects(
     const sink: ExchangeSink = {
       head(head) {
         step = redirectStep(current, head.status, first(head.headers['location']), followed);
-        return step.kind === 'final';
+        if (step.kind !== 'final') return false;
+        const odd = codeWarning(config, head.status);
+        if (odd !== undefined) writeLines(output, [odd]);
+        return true;
       },
       body,
     };
@@ -111,7 +114,7 @@ async function followRedirects(
     if (end.kind !== 'response') return endFailure(job, end, placeOf(current.url));
     const next = step as ReturnType<typeof redirectStep>; // assigned in head(), which the compiler cannot see
     if (next.kind === 'final') return { ...end.head, url: current.url };
-    if (next.kind === 'refused') return { reason: 'exit', message: next.problem };
+    if (next.kind === 'refused') return { reason: 'expectation', message: next.problem };
     request = next.request;
   }
 }

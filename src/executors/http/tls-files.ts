@@ -40,10 +40,6 @@ export class TlsFiles {
 
   async load(settings: HttpTlsFiles): Promise<LoadedTls> {
     const { certificateFile, certificateKeyFile, rootCAsFile } = settings;
-    if (certificateFile !== '' && certificateKeyFile === '')
-      return failed('tlsCertificateFile needs tlsCertificateKeyFile');
-    if (certificateKeyFile !== '' && certificateFile === '')
-      return failed('tlsCertificateKeyFile needs tlsCertificateFile');
     const cert = await this.#read('tlsCertificateFile', certificateFile);
     if ('problem' in cert) return failed(cert.problem);
     const key = await this.#read('tlsCertificateKeyFile', certificateKeyFile);

@@ -43,6 +43,10 @@ export const NODE_OPTIONS = {
     dkron: true,
     default: 'belfry.data',
     example: '/var/lib/belfry',
+    check: (path) =>
+      /^~(\/|$)/.test(path)
+        ? 'begins with "~", which only a shell puts the home directory for: write it out'
+        : undefined,
     description: 'Directory of the database, the spool and the logs; created if missing. One node per directory.',
   }),
   tags: map({

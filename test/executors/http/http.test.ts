@@ -33,11 +33,11 @@ describe('the request', () => {
   });
 
   it.each<[Record<string, string>, string]>([
-    [{ url: '' }, 'url is empty'],
-    [{ method: '' }, 'method is empty'],
-    [{ headers: '["A: 1", "secret"]' }, 'headers: entry 2 has no colon (expected "Name: value")'],
-    [{ expectCode: '1200' }, 'expectCode: entry 1 is no code, class or range (as 200, 2xx, 200-299)'],
-    [{ expectBody: '(' }, 'expectBody is no valid pattern: error parsing regexp: missing closing ): `(`'],
+    [{ url: '' }, 'url is empty: give the address to call, for example https://host/path'],
+    [{ method: '' }, 'method is empty: give one, for example GET or POST'],
+    [{ headers: '["A: 1", "secret"]' }, 'headers: entry 2 has no colon: write it as "Name: value"'],
+    [{ expectCode: '1200' }, 'expectCode: entry 1, "1200", is no code, class or range (as 200, 2xx, 200-299)'],
+    [{ expectBody: '(' }, 'expectBody is no valid pattern (RE2 syntax): error parsing regexp: missing closing ): `(`'],
   ])('is not sent when %j', async (config, message) => {
     const { origin, seen } = await serve((_, response) => response.end());
     expect(await run(newExecutor(), { url: origin, ...config })).toMatchObject({
@@ -75,6 +75,20 @@ describe('success', () => {
     const { origin } = await serve((_, response) => response.writeHead(code).end());
     const result = await run(newExecutor(), { url: origin, ...(expectCode === undefined ? {} : { expectCode }) });
     expect(result.success).toBe(success);
+  });
+
+  it.each<[number, Record<string, string>, boolean]>([
+    [404, {}, true],
+    [429, {}, true],
+    [404, { expectCode: '2xx,404' }, false],
+    [404, { expectBody: '' }, false],
+    [304, {}, false],
+    [500, {}, false],
+  ])('%i with %j is worth a word: %s', async (code, config, warned) => {
+    const { origin } = await serve((_, response) => response.writeHead(code).end(code === 304 ? '' : 'body\n'));
+    const { output } = await run(newExecutor(), { url: origin, ...config });
+    const warning = `warning: response code ${code} counts as a success because expectCode is not given: "2xx" there makes it a failure\n`;
+    expect(output).toBe(`${warned ? warning : ''}${code === 304 ? '' : 'body\n'}`);
   });
 
   it('wants the body to match, anywhere in it', async () => {
@@ -148,11 +162,12 @@ describe('redirects', () => {
     expect(other.seen[0]?.headers.authorization).toBeUndefined();
   });
 
-  it('end after ten', async () => {
-    const { origin, seen } = await serve((_, response) => response.writeHead(302, { location: '/again' }).end());
+  it('end after ten, as what was not expected', async () => {
+    const { origin, port, seen } = await serve((_, response) => response.writeHead(302, { location: '/again' }).end());
     expect(await run(newExecutor(), { url: origin })).toMatchObject({
       success: false,
-      message: 'stopped after 10 redirects',
+      reason: 'expectation',
+      message: `stopped after 10 redirects, and 127.0.0.1:${port} answered with another (302): they may lead in a circle; call the last address directly`,
     });
     expect(seen).toHaveLength(11);
   });
@@ -276,7 +291,12 @@ describe('what breaks', () => {
       /closed the connection before its response was complete/,
     ],
     ['no HTTP', 'SSH-2.0-OpenSSH\r\n\r\n', 'exit', /no HTTP response/],
-    ['TLS to a plain port', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'start', /^TLS with 127.* failed: .*wrong version/],
+    [
+      'TLS to a plain port',
+      'HTTP/1.1 400 Bad Request\r\n\r\n',
+      'start',
+      /^TLS with 127.* failed: .*wrong version.*http:\/\/ in url$/,
+    ],
   ])('%s', async (name, answer, reason, message) => {
     const port = await listen(
       net.createServer((socket) => socket.once('data', () => socket.end(answer)).on('error', () => {})),

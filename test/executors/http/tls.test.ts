@@ -75,7 +75,9 @@ skipUnless(openssl, 'no openssl command')('TLS of the http executor', () => {
     expect(result).toMatchObject({
       success: false,
       reason: 'start',
-      message: expect.stringMatching(`^TLS with localhost:${port} failed: .*certificate`),
+      message: expect.stringMatching(
+        `^TLS with localhost:${port} failed: .*certificate.*: name the root that signed it in tlsRootCAsFile$`,
+      ),
     });
   });
 

@@ -4,7 +4,7 @@ import { parseHttpConfig } from '../../../src/core/http-config.ts';
 import { processEnvironment } from '../../../src/core/process-environment.ts';
 import { planShell } from '../../../src/executors/shell.ts';
 import { jsonElements, JsonArrayError } from '../../../src/http/json-elements.ts';
-import { parseJson } from '../../../src/http/json.ts';
+import { parseJson } from '../../../src/lib/json.ts';
 import type { StartRequest } from '../../../src/model/agent.ts';
 import { definitionOf, jobView, parseJobInput } from '../../../src/model/job.ts';
 import type { Dice } from '../dice.ts';

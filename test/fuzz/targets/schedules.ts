@@ -179,12 +179,8 @@ function refusal(
     error.field === 'schedule'
       ? parseSchedule(error.suggestion, options)
       : parseSchedule('@daily', { ...options, timezone: error.suggestion });
-  must(
-    again.ok || again.error.code !== error.code || again.error.position !== error.position,
-    'the suggestion does not have the same fault',
-    error,
-    again,
-  );
+  must(again.ok, 'the suggestion is valid', error, again);
+  must(!/did you mean/i.test(error.message), 'the suggestion is said once', error);
 }
 
 const previews: Target = {

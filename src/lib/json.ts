@@ -1,23 +1,33 @@
 /**
- * Reading JSON bodies. JSON.parse decides; when it refuses, a scan of our own finds the place, because the engine's message quotes the
- * body, which may hold secrets, and names no position for most errors.
+ * Reading JSON. JSON.parse decides; when it refuses, a scan of our own finds the place, because the engine's message quotes the text, which
+ * may hold secrets, and names no position for most errors.
  */
 
 export type ParsedJson =
   | { ok: true; value: unknown }
   | { ok: false; message: string; offset: number; line: number; column: number };
 
-/** A body as JSON; `message` is one sentence with the line and column (both from 1), never a piece of the body. */
+/** `message` is one sentence with the line and column (both from 1), never a value. A key written twice counts as written last. */
 export function parseJson(text: string): ParsedJson {
   try {
     return { ok: true, value: JSON.parse(text) as unknown };
   } catch {
-    const { offset, problem } = findProblem(text);
-    const before = text.slice(0, offset);
-    const line = before.split('\n').length;
-    const column = offset - before.lastIndexOf('\n');
-    return { ok: false, message: `${problem} at line ${line}, column ${column}`, offset, line, column };
+    return placed(text, findProblem(text, null) ?? { offset: text.length, problem: 'something no JSON has' });
   }
+}
+
+/** As parseJson, for what a person wrote: a key written twice is a mistake. */
+export function parseJsonOnce(text: string): ParsedJson {
+  const parsed = parseJson(text);
+  const repeated = parsed.ok ? findProblem(text, []) : undefined;
+  return repeated === undefined ? parsed : placed(text, repeated);
+}
+
+function placed(text: string, { offset, problem }: Problem): ParsedJson {
+  const before = text.slice(0, offset);
+  const line = before.split('\n').length;
+  const column = offset - before.lastIndexOf('\n');
+  return { ok: false, message: `${problem} at line ${line}, column ${column}`, offset, line, column };
 }
 
 interface Problem {
@@ -60,13 +70,16 @@ interface Scan {
   at: number;
   expecting: Expecting;
   readonly open: ('{' | '[')[];
+  /** The keys so far of each open bracket; null when they may repeat. */
+  readonly keys: Set<string>[] | null;
 }
 
-function findProblem(text: string): Problem {
-  const scan: Scan = { at: 0, expecting: 'value', open: [] };
+function findProblem(text: string, keys: Scan['keys']): Problem | undefined {
+  const scan: Scan = { at: 0, expecting: 'value', open: [], keys };
   for (;;) {
     scan.at = match(SPACE, text, scan.at);
     const next = text[scan.at];
+    if (next === undefined && scan.open.length === 0 && scan.expecting === 'comma') return undefined;
     if (next === undefined) return { offset: scan.at, problem: endProblem(scan) };
     const problem = isMark(scan, next) ? markProblem(scan, next) : tokenProblem(scan, next, text);
     if (problem !== undefined) return typeof problem === 'string' ? { offset: scan.at, problem } : problem;
@@ -95,6 +108,7 @@ function markProblem(scan: Scan, next: string): string | undefined {
     return 'more text after the end of the value';
   } else if (next === close) {
     scan.open.pop();
+    scan.keys?.pop();
     scan.expecting = 'comma';
   } else if (next === ',') {
     scan.expecting = close === '}' ? 'key' : 'value';
@@ -111,6 +125,8 @@ function tokenProblem(scan: Scan, next: string, text: string): string | Problem 
   if (next === '"') {
     const end = stringEnd(text, scan.at);
     if (typeof end !== 'number') return end;
+    if (wantsKey && isRepeated(scan, text.slice(scan.at, end)))
+      return `the key ${text.slice(scan.at, end)} is written again`;
     scan.at = end;
     scan.expecting = wantsKey ? 'colon' : 'comma';
     return undefined;
@@ -118,6 +134,7 @@ function tokenProblem(scan: Scan, next: string, text: string): string | Problem 
   if (wantsKey) return 'expected a key in double quotes';
   if (next === '{' || next === '[') {
     scan.open.push(next);
+    scan.keys?.push(new Set());
     scan.expecting = next === '{' ? 'key or }' : 'value or ]';
     scan.at++;
     return undefined;
@@ -127,4 +144,14 @@ function tokenProblem(scan: Scan, next: string, text: string): string | Problem 
   scan.at = end;
   scan.expecting = 'comma';
   return undefined;
+}
+
+/** Keys are compared as they mean, not as they are written: "a" may stand there as an escape. */
+function isRepeated({ keys }: Scan, written: string): boolean {
+  const seen = keys?.at(-1);
+  if (seen === undefined) return false;
+  const key = JSON.parse(written) as string;
+  if (seen.has(key)) return true;
+  seen.add(key);
+  return false;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseJson } from './json.ts';
+import { parseJson, parseJsonOnce } from './json.ts';
 
 describe('parseJson', () => {
   test('takes what JSON.parse takes', () => {
@@ -49,4 +49,18 @@ describe('parseJson', () => {
     expect(parseJson('['.repeat(500_000)).ok).toBe(false);
     expect(parseJson(`{"a":"${'\\n'.repeat(500_000)}`).ok).toBe(false);
   });
+});
+
+test.each([
+  ['{"a":1,\n "a":2}', 'the key "a" is written again at line 2, column 2'],
+  ['[{"b":{"c":1,"\\u0063":2}}]', 'the key "\\u0063" is written again at line 1, column 14'],
+  ['{"a":[}', 'expected a value at line 1, column 7'],
+])('a key written twice is refused with its place where a person wrote the text: %s', (text, message) => {
+  expect(parseJsonOnce(text)).toMatchObject({ ok: false, message });
+});
+
+test('a key may stand in each of several objects, and as a value', () => {
+  const text = '{"a":{"a":"a","b":[{"a":1},{"a":2}]},"b":"a","c":["a","a"]}';
+  expect(parseJsonOnce(text)).toEqual({ ok: true, value: JSON.parse(text) as unknown });
+  expect(parseJson('{"a":1,"a":2}')).toEqual({ ok: true, value: { a: 2 } });
 });
