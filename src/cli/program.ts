@@ -198,7 +198,10 @@ function addSchedule(program: Command, context: Context): void {
   schedule
     .command('explain')
     .description('say a schedule in words, with its next times and what to know about them')
-    .argument('<schedule>', 'for example "30 2 * * 1-5", "@daily" or "@every 90s"')
+    .argument(
+      '<schedule...>',
+      'for example "30 2 * * 1-5", "@daily" or "@every 90s"; in quotes, or the shell replaces *',
+    )
     .option('--tz <zone>', "time zone (default: this machine's)")
     .option('-n, --count <number>', 'how many times, 1 to 1000', '10')
     .option('--name <job>', 'job the schedule is of: "H" and "~" depend on it')
@@ -210,9 +213,9 @@ function addSchedule(program: Command, context: Context): void {
         "belfry schedule explain 'H H(1-5) * * *' --name backup",
       ),
     )
-    .action(async (text: string, options: { tz?: string; count: string; name?: string }) => {
+    .action(async (words: string[], options: { tz?: string; count: string; name?: string }) => {
       const { explainSchedule } = await import('./schedule-explain.ts');
-      context.exitCode = explainSchedule(text, options, await context.services.preview(), context.terminal);
+      context.exitCode = explainSchedule(words, options, await context.services.preview(), context.terminal);
     });
 }
 

@@ -12,14 +12,25 @@ export interface ExplainOptions {
   readonly name?: string;
 }
 
-export function explainSchedule(text: string, options: ExplainOptions, preview: Preview, terminal: Terminal): number {
+/** `words`: the schedule as one word, or as the shell left it without quotes. */
+export function explainSchedule(
+  words: readonly string[],
+  options: ExplainOptions,
+  preview: Preview,
+  terminal: Terminal,
+): number {
+  const text = words.join(' ');
   const count = /^\d{1,4}$/.test(options.count) ? Number(options.count) : 0;
   if (count < 1 || count > 1000) {
     sayProblems(terminal, [{ message: '--count: must be a whole number, 1 to 1000', remedy: 'For example -n 10.' }]);
     return EXIT.usage;
   }
   const answer = preview(requestOf(text, count, options), Intl.DateTimeFormat().resolvedOptions().timeZone);
-  if (answer.error !== undefined) return sayRefusal(text, answer.error, terminal);
+  if (answer.error !== undefined) {
+    if (words.length > 1)
+      terminal.talk('belfry: the schedule came as several words: put it in quotes, or the shell replaces its *');
+    return sayRefusal(text, answer.error, terminal);
+  }
   terminal.data(answer.description);
   for (const { local, due, mark } of answer.times) {
     terminal.data(

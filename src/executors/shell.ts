@@ -9,8 +9,10 @@ import { lookUpUser } from './shell-user.ts';
 
 /** A process to start. */
 export interface ProcessPlan {
-  /** argv; the first word is the program as the job names it. */
+  /** argv; the first word is the program to start. */
   readonly words: readonly string[];
+  /** The job's own program, also where another one starts it as its user. */
+  readonly command: string;
   /** The same `K=V` array for the same environment. */
   readonly environment: Readonly<Record<string, string>>;
   /** null: the node's own. */
@@ -42,6 +44,7 @@ export function planShell(run: StartRequest, context: ShellContext): ShellPlan {
     kind: 'plan',
     plan: {
       words: user === null ? words : [...user.prefix, ...words],
+      command: words[0] as string,
       environment: processEnvironment(run, context.node, context.base, user?.user ?? null),
       cwd,
       stdin: payload === null ? null : Buffer.from(payload, 'base64'),

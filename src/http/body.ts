@@ -10,8 +10,16 @@ export function jsonBody(request: FastifyRequest): unknown {
   const { body } = request;
   if (!Buffer.isBuffer(body) || body.length === 0) return undefined;
   const parsed = parseJson(body.toString('utf8'));
-  if (!parsed.ok) throw new AppError('invalid', `not JSON: ${parsed.message}`, { remedy: 'send valid JSON' });
+  if (!parsed.ok) throw new AppError('invalid', `not JSON: ${parsed.message}`, { remedy: jsonRemedy(request) });
   return parsed.value;
+}
+
+/** Dkron decodes no compressed body either. */
+function jsonRemedy(request: FastifyRequest): string {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  return encoding === 'identity'
+    ? 'send valid JSON'
+    : 'send it as it is: bodies with a Content-Encoding are not decoded';
 }
 
 /** A value checked by a schema. Throws AppError('invalid') that names the first field at fault; `example` is a body that would do. */

@@ -232,7 +232,9 @@ const WRITE: RouteSchema = {
     400: Text('The body is no job; the text names the field and the remedy.'),
     404: Text('The parent job does not exist.'),
     413: Text('The body is too large.'),
-    503: Text('Submissions are paused, or the disk is full.'),
+    503: Text(
+      'Submissions are paused, the disk is full, the store does not answer, or (with runoncreate) the node is stopping.',
+    ),
   },
 };
 
@@ -282,6 +284,7 @@ const RUN: RouteSchema = {
       ...Text('It is running and its concurrency forbids another.'),
       headers: { 'X-Belfry-Group': 'The run in the way.' },
     },
+    503: Text('The disk is full, the store does not answer, or the node is stopping.'),
   },
 };
 

@@ -24,6 +24,12 @@ describe('what is wrong with a body', () => {
     ['@daily', '', 'expected a JSON object, got a string', FALLBACK],
     [{}, 'schedule', 'is missing', FALLBACK],
     [{ schedule: 5 }, 'schedule', 'expected a string, got a number (5)', 'write the value in double quotes'],
+    [
+      { schedule: ['@daily'] },
+      'schedule',
+      'expected a string, got an array',
+      'write it as one text in double quotes; JSON inside it with \\" for its own quotes',
+    ],
     [{ schedule: null }, 'schedule', 'expected a string, got nothing', FALLBACK],
     [{ shedule: '@daily' }, 'shedule', 'is not a known field', 'did you mean schedule?'],
     [{ Schedule: '@daily' }, 'Schedule', 'is not a known field', 'did you mean schedule?'],

@@ -103,6 +103,8 @@ function wrongKind(expected: string, value: unknown, path: Path, remedy: string)
   if (path.length === 0) return { message: `expected a JSON ${expected}, got ${kindOf(value)}`, remedy };
   const message = `expected ${article(expected)}, got ${kindOf(value)}`;
   if (value === null) return { message, remedy };
+  if (expected === 'string' && typeof value === 'object')
+    return { message, remedy: 'write it as one text in double quotes; JSON inside it with \\" for its own quotes' };
   if (expected === 'string') return { message, remedy: 'write the value in double quotes' };
   if (expected === 'int' && typeof value === 'number')
     return { message, remedy: 'write a whole number, not too large' };

@@ -172,6 +172,12 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
       [{ command: '/bin/echo "open' }, 'start', 'command has an unclosed quote or backslash at character 11'],
       [{ command: `/bin/echo ${'x'.repeat(3_000_000)}` }, 'start', 'fork/exec /bin/echo: argument list too long'],
     ];
+    if (process.getuid?.() === 0)
+      cases.push([
+        { command: 'no-such-program now', su: 'daemon', env: 'PATH=/usr/bin' },
+        'start',
+        'exec: "no-such-program": executable file not found in $PATH (/usr/bin; write its whole path, or give another PATH in env)',
+      ]);
     // Node's own spawn gives such a file to the shell.
     if (spawn === 'ffi')
       cases.push([

@@ -359,6 +359,12 @@ describe('belfry schedule explain', () => {
     const { code, out, err } = await belfry(['schedule', 'explain', '99 * * * *']);
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toMatch(/^belfry: .*99.*\n {2}99 \* \* \* \*\n {2}\^\n/);
+    expect((await belfry(['schedule', 'explain', '30', '2', 'L', 'JAN', '?'])).code).toBe(0);
+    const expanded = await belfry(['schedule', 'explain', '0', '9', 'README.md', 'src', '1-5']);
+    expect(expanded.code).toBe(1);
+    expect(expanded.err).toMatch(
+      /^belfry: the schedule came as several words: put it in quotes, or the shell replaces its \*\n/,
+    );
     const slip = await belfry(['schedule', 'explain', '0 24 * * *']);
     expect(slip.err).toBe('belfry: hour 24 is out of range: 0-23\n  0 24 * * *\n    ^\n  Did you mean "0 0 * * *"?\n');
     expect((await belfry(['schedule', 'explain', ' '])).err).toMatch(/^belfry: a schedule is missing\n {2}See /);

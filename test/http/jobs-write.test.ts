@@ -1,4 +1,5 @@
 // POST, PATCH and PUT of jobs (dkron.md §1.5, §2).
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { RFC3339_UTC, ZERO, create, expectLine, manual, nodeForFile } from './kit.ts';
 
@@ -307,6 +308,13 @@ describe('updating', () => {
 });
 
 describe('refusing', () => {
+  test('a compressed body: told to send it as it is', async () => {
+    const headers = { 'content-encoding': 'gzip' };
+    const answer = await node().ask('POST', '/v1/jobs', { body: gzipSync(JSON.stringify(manual('x'))), headers });
+    expect(answer.status).toBe(400);
+    expect(answer.text).toMatch(/; send it as it is: bodies with a Content-Encoding are not decoded/);
+  });
+
   test.each<[string, unknown, RegExp]>([
     ['no body', undefined, /^unable to parse payload: expected a JSON object/],
     ['text', 'hello', /^unable to parse payload: not JSON: expected a value at line 1, column 1/],

@@ -169,6 +169,7 @@ export class Launcher {
     const path = plan.environment['PATH'] ?? '';
     const program = resolveProgram(name, path);
     if (program === null) return failed(notFound(name, path));
+    if (resolveProgram(plan.command, path) === null) return failed(notFound(plan.command, path));
     if (this.#mayHaveCgroup()) run.cgroup = this.#m.cgroups?.create(run.request.key) ?? null;
     turn.processes.push({ run, plan, log, program });
   }
