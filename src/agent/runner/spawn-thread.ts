@@ -41,6 +41,9 @@ function run({ memory, base, attributes }: ThreadData): void {
   const view = new DataView(memory);
   const control = new Int32Array(memory, CONTROL, 8);
   const attributesAt = base + BigInt(attributes);
+  const oneself = base + BigInt(ONESELF);
+  // Open for good: without a free descriptor it could not come back, and the next runs would be born in a foreign group.
+  const home = call.open(base + BigInt(HOME_GROUP), O_WRONLY);
   for (let done = 0; ;) {
     Atomics.wait(control, SUBMITTED, done);
     if (Atomics.load(control, STOPPING) === 1) return;
@@ -49,13 +52,13 @@ function run({ memory, base, attributes }: ThreadData): void {
       const at = base + BigInt(slot);
       const pointer = (offset: number) => view.getBigUint64(slot + offset, true);
       const group = pointer(SLOT.cgroup);
-      const entered = group !== 0n && enter(call, base, group);
+      const entered = group !== 0n && home >= 0 && enter(call, group, oneself);
       clock(CLOCK_REALTIME, at + BigInt(SLOT.startedAt));
       clock(CLOCK_BOOTTIME, at + BigInt(SLOT.earliest));
       const [program, actions, argv] = [pointer(SLOT.program), pointer(SLOT.actionsAt), pointer(SLOT.argv)];
       const errno = spawn(at + BigInt(SLOT.pid), program, actions, attributesAt, argv, pointer(SLOT.envp));
       clock(CLOCK_BOOTTIME, at + BigInt(SLOT.latest));
-      if (entered) enter(call, base, base + BigInt(HOME_GROUP));
+      if (entered) call.write(home, oneself, 1n);
       view.setInt32(slot + SLOT.inCgroup, entered ? 1 : 0, true);
       view.setInt32(slot + SLOT.errno, errno, true);
       done = (done + 1) | 0;
@@ -71,10 +74,10 @@ function run({ memory, base, attributes }: ThreadData): void {
  * Moves this whole process into a control group. A child begins in the group of its parent, so going there and back around the start is
  * what leaves no moment in which the job could fork outside of its own (a C library that starts a child in a group is too new to rely on).
  */
-function enter(call: Calls, base: bigint, membersFile: bigint): boolean {
+function enter(call: Calls, membersFile: bigint, oneself: bigint): boolean {
   const file = call.open(membersFile, O_WRONLY);
   if (file < 0) return false;
-  const written = call.write(file, base + BigInt(ONESELF), 1n);
+  const written = call.write(file, oneself, 1n);
   call.close(file);
   return written === 1n;
 }

@@ -29,7 +29,7 @@ export class ProcessTrees {
     const found = new Map<number, ProcessStat[]>(roots.map((root) => [root.key, []]));
     const owner = this.#ownerOf(roots, processes);
     for (const stat of processes.values()) {
-      if (isDead(stat) || stat.pid === process.pid) continue;
+      if (isDead(stat)) continue;
       const root = owner(stat);
       if (root === null) continue;
       found.get(root.key)?.push(stat);
@@ -56,7 +56,8 @@ export class ProcessTrees {
       const before = known.get(stat.pid);
       if (before !== undefined) return before;
       known.set(stat.pid, null);
-      if (stat.startTicks < oldest) return null;
+      // This process is every job's parent, and in a group itself for the moment of a start: whose it is must never be asked.
+      if (stat.startTicks < oldest || stat.pid === process.pid) return null;
       const direct = inGroup.get(stat.pid) ?? byPid.get(stat.pid) ?? byPid.get(stat.session) ?? byPid.get(stat.group);
       let root = direct !== undefined && stat.startTicks >= direct.startTicks ? direct : this.#claimant(stat, byKey);
       // Whoever is in a session or group that a member made descends from it, though its parent may be gone.
