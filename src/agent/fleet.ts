@@ -217,6 +217,7 @@ export class RunnerFleet {
   #onDead(link: RunnerLink): void {
     this.#links.delete(link);
     if (this.#closed) return;
+    this.#reaping?.forget(link);
     this.#events.dead(link);
     this.#untaken.add(link.runner);
     for (const runner of this.#taking.get(link)?.runners ?? []) this.#untaken.add(runner);
@@ -275,7 +276,13 @@ export class RunnerFleet {
       case 'takenOver':
         return this.#takenOver(link);
       case 'watch':
-        for (const pid of message.pids) this.#watch(link, pid);
+        for (const pid of message.pids) {
+          if (this.#reaping === null) link.told(pid, null);
+          else this.#reaping.watch(pid, link);
+        }
+        return;
+      case 'taken':
+        for (const pid of message.pids) this.#reaping?.taken(pid);
         return;
       case 'disk':
         if (this.diskFull !== message.full)
@@ -302,12 +309,6 @@ export class RunnerFleet {
     }
     this.#events.ready(link);
     this.#takeOver();
-  }
-
-  #watch(link: RunnerLink, pid: number): void {
-    const tell = (status: number | null) => link.send({ t: 'reaped', exits: [{ pid, status }] });
-    if (this.#reaping === null) tell(null);
-    else this.#reaping.watch(pid, tell);
   }
 }
 

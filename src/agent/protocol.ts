@@ -61,6 +61,8 @@ export type RunnerMessage =
   | { readonly t: 'ended'; readonly runs: readonly ExecutionEnded[] }
   | { readonly t: 'takenOver'; readonly runners: readonly string[] }
   | { readonly t: 'watch'; readonly pids: readonly number[] }
+  /** The exits of these, told by `reaped`, are on disk: until then the node keeps them. */
+  | { readonly t: 'taken'; readonly pids: readonly number[] }
   | { readonly t: 'disk'; readonly full: boolean }
   | { readonly t: 'problem'; readonly message: string }
   | { readonly t: 'pong' };

@@ -80,6 +80,11 @@ export class RunnerLink {
     this.#socket?.write(encodeMessage(message));
   }
 
+  /** An exit that it has asked for. */
+  told(pid: number, status: number | null): void {
+    this.send({ t: 'reaped', exits: [{ pid, status }] });
+  }
+
   close(): void {
     this.#closed = true;
     this.#retry?.cancel();

@@ -41,6 +41,17 @@ async function running(options: HostOptions = {}) {
   return { host, run, runner: runner as number };
 }
 
+/** The runner that has taken over from a dead one. */
+function heirOf(dead: number): number | undefined {
+  const directories = readdirSync(`${world.dataDir}/runners`).map(
+    (name) => `${world.dataDir}/runners/${name}/runner.json`,
+  );
+  const pids = directories
+    .filter((path) => existsSync(path))
+    .map((path) => (JSON.parse(readFileSync(path, 'utf8')) as { pid: number }).pid);
+  return pids.includes(dead) ? undefined : pids[0];
+}
+
 describe('the node dies', () => {
   test('running jobs are adopted: real exit code, all output, real duration', async () => {
     const run = world.run(witness('a'));
@@ -126,6 +137,23 @@ describe('the runner dies alone', () => {
     go('b');
     expect(await host.ended((runs[1] as { key: number }).key)).toMatchObject({ exitCode: 7, tail: 'early\nlate\n' });
     expect(lines('a.started')).toHaveLength(1);
+    await host.close();
+  });
+
+  test('and so does the one that took over, before it has heard of an exit: the node still has it', async () => {
+    const { host, run, runner } = await running({ ack: true });
+    kill(runner);
+    const second = await until(() => heirOf(runner));
+    process.kill(second, 'SIGSTOP');
+    const [job] = lines('a.started') as [number];
+    go('a');
+    await until(() => !alive(job));
+    // The node has been told by the kernel, and has told the one that cannot hear.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    kill(second);
+    expect(await host.ended(run.key)).toMatchObject({ exitCode: 7, reason: 'exit', tail: 'early\nlate\n' });
+    await until(() => !existsSync(`/proc/${job}`));
+    expect(lines('a.started')).toEqual([job]);
     await host.close();
   });
 

@@ -112,6 +112,12 @@ export class RunTable {
     void this.#clock.yield().then(() => this.#flushEnds());
   }
 
+  /** Writes the marks of what has ended in this turn of the loop; false: one of them, or an earlier one, found no room. */
+  settle(): boolean {
+    this.#flushEnds();
+    return this.#unwritten.length === 0;
+  }
+
   acknowledge(keys: readonly number[]): void {
     this.#flushEnds();
     const known = keys.filter((key) => this.#runs.get(key)?.state === 'ended');

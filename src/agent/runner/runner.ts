@@ -156,6 +156,8 @@ export class Runner {
         return;
       case 'reaped':
         for (const { pid, status } of message.exits) this.#toldExit(pid, status);
+        // The node keeps them for a later runner until they are in the journal, which outlives this process.
+        if (this.#table.settle()) this.#peer.send({ t: 'taken', pids: message.exits.map(({ pid }) => pid) });
         return;
       case 'warm':
         this.#executors
