@@ -52,6 +52,8 @@ export class Runner {
   #idleTimer: Timer | null = null;
   #diskTimer: Timer | null = null;
   readonly #disk: DiskWatch;
+  /** Exits told by the node that it still keeps. */
+  readonly #toldPids: number[] = [];
   #retiring = false;
   #busy = 0;
   #closed = false;
@@ -150,15 +152,15 @@ export class Runner {
           }),
         );
       case 'ack':
-        return this.#table.acknowledge(message.keys);
+        this.#table.acknowledge(message.keys);
+        return this.#confirmExits();
       case 'takeover':
         void this.#takeOver(message.runners);
         return;
       case 'reaped':
         for (const { pid, status } of message.exits) this.#toldExit(pid, status);
-        // The node keeps them for a later runner until they are in the journal, which outlives this process.
-        if (this.#table.settle()) this.#peer.send({ t: 'taken', pids: message.exits.map(({ pid }) => pid) });
-        return;
+        for (const { pid } of message.exits) this.#toldPids.push(pid);
+        return this.#confirmExits();
       case 'warm':
         this.#executors
           .warm(message.executors)
@@ -285,6 +287,12 @@ export class Runner {
     if (run === undefined || run.adopted === 'no' || run.exited) return;
     if (status === null) run.adopted = 'blind';
     else this.#watcher.exited(run, status);
+  }
+
+  /** The node keeps the exits it told for a later runner until they are in the journal, which outlives this process. */
+  #confirmExits(): void {
+    if (this.#toldPids.length > 0 && this.#table.settle())
+      this.#peer.send({ t: 'taken', pids: this.#toldPids.splice(0) });
   }
 
   // Ends of this process
