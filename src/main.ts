@@ -1,7 +1,7 @@
 // argv → command → exit code. Everything heavy is loaded when a command asks for it, so that `belfry --help` is quick.
 import { readFileSync } from 'node:fs';
 import { type CliServices, runCli } from './cli/program.ts';
-import { processTerminal } from './cli/terminal.ts';
+import { outliveReaders, processTerminal } from './cli/terminal.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -38,5 +38,6 @@ const services: CliServices = {
   },
 };
 
+outliveReaders();
 // Nothing calls process.exit: the process ends because nothing is left.
 process.exitCode = await runCli(process.argv.slice(2), process.env, services, processTerminal);

@@ -12,6 +12,14 @@ export const processTerminal: Terminal = {
   talk: (text) => void process.stderr.write(`${text}\n`),
 };
 
+/**
+ * For the life of the process: a reader that goes away (`| head`, a log collector that has died, a closed terminal) or a log file on a full
+ * disk is no reason to end. What cannot be written is dropped.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+}
+
 /** Exit codes, stable: done, failed at what was asked, asked wrongly. */
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
 

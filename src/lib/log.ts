@@ -16,6 +16,9 @@ export interface LogOptions {
 /** Lines waiting for a slow reader, in bytes of text; more are dropped. */
 const BUFFER_BYTES_MAX = 8 * 1024 * 1024;
 
+/** After a write that failed. */
+const RETRY_MS = 1_000;
+
 /** What must never be written, wherever it stands in an entry's first two levels: what jobs run, carry and prove themselves with. */
 const SECRETS = [
   'command',
@@ -48,9 +51,27 @@ export function createLog(
   );
 }
 
+/**
+ * A file on a full disk, or a reader that has gone, is no reason to end, nor to wait at the end: what is buffered is dropped, and after a
+ * while writing is tried again.
+ */
 function stdout(): (line: string) => void {
-  const stream = destination({ fd: 1, sync: false, maxLength: BUFFER_BYTES_MAX });
-  return (line) => void stream.write(line);
+  let retryAt = 0;
+  let stream: ReturnType<typeof destination> | null = null;
+  const open = () => {
+    const opened = destination({ fd: 1, sync: false, maxLength: BUFFER_BYTES_MAX });
+    opened.on('error', () => {
+      opened.destroy();
+      stream = null;
+      retryAt = performance.now() + RETRY_MS;
+    });
+    return opened;
+  };
+  return (line) => {
+    if (stream === null && performance.now() < retryAt) return;
+    stream ??= open();
+    stream.write(line);
+  };
 }
 
 /** "18:12:03.125 INFO  message key=value …" for one JSON line of pino. */

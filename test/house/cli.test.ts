@@ -348,6 +348,12 @@ skipUnless(asNobody, 'not root, or the checkout is closed to others')('a user wh
 });
 
 describe('belfry schedule explain', () => {
+  test('for a reader that has seen enough', () => {
+    const words = [launcher, 'schedule', 'explain', '@hourly', '-n', '1000'];
+    const { status, stderr } = spawnSync('bash', ['-c', 'set -o pipefail; "$@" | head -n 2', 'bash', ...words]);
+    expect({ status, stderr: stderr.toString() }).toEqual({ status: 0, stderr: '' });
+  });
+
   test('words and times', async () => {
     const { code, out } = await belfry(['schedule', 'explain', '30 2 * * 1-5', '--tz', 'Europe/Madrid', '-n', '3']);
     expect(code).toBe(0);

@@ -170,3 +170,16 @@ test('a log that retention took: its last bytes are still told, and where they b
   const [counted] = (await runsOf(node, 'counts')).filter((run) => run.group === group);
   expect(counted?.executions).toMatchObject([{ output_bytes: 292, log_bytes: 0 }]);
 });
+
+describe('a log nobody can write to', () => {
+  test.each([
+    ['its reader has gone', ['bash', '-c', 'exec "$@" > >(head -n 1 > /dev/null)', 'bash']],
+    ['its disk is full', ['sh', '-c', 'exec "$@" > /dev/full', 'sh']],
+  ])('%s: the node stays and jobs run', async (_name, under) => {
+    await using node = await startNode({ under });
+    await create(node, manual('loud', 'echo hello', { processors: { log: { forward: 'true' } } }));
+    for (let runs = 0; runs < 3; runs++) expect(await runToEnd(node, 'loud')).toMatchObject({ outcome: 'succeeded' });
+    expect((await node.get('/health')).status).toBe(200);
+    expect(node.running).toBe(true);
+  });
+});
