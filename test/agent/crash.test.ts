@@ -248,6 +248,23 @@ describe('both die', () => {
     });
   });
 
+  test('one that ends by itself just before its time limit is lost, not timed out', async () => {
+    const runs = [2.7, 2.75, 2.8, 2.85, 2.9, 2.95].map((seconds, jobId) =>
+      world.run({ command: `sleep ${seconds}`, env: `W=${world.path('w')}` }, { timeoutMs: 3_000, jobId }),
+    );
+    const first = world.host();
+    await first.known();
+    const [runner] = await first.runnerPids();
+    first.tell({ start: runs });
+    for (const { key } of runs) await first.started(key);
+    kill(runner as number);
+    await first.kill();
+    const second = world.host({ ack: true });
+    await second.known();
+    const outcomes = await Promise.all(runs.map(async ({ key }) => (await second.ended(key)).reason));
+    expect(outcomes).toEqual(runs.map(() => 'supervisor_gone'));
+  });
+
   test('a process that has gone meanwhile ends lost: supervisor_gone', async () => {
     const run = world.run(witness('a'));
     const first = world.host();

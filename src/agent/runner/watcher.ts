@@ -198,16 +198,12 @@ export class Watcher {
   }
 
   #enforceDeadlines(now: number): void {
-    const due: Run[] = [];
-    for (const run of this.#limited) {
-      if (run.state === 'ended') this.#limited.delete(run);
-      else if (run.deadline !== null && now >= run.deadline) {
-        // It ended by itself and only its exit has not come through yet (a busy or paused runner): that is no timeout.
-        if (isUnreaped(run)) continue;
-        this.#limited.delete(run);
-        if (run.ending === null) due.push(run);
-      }
-    }
+    for (const run of this.#limited) if (run.state === 'ended') this.#limited.delete(run);
+    // What ended by itself is no timeout: its exit may not have come through yet (a busy or paused runner), or can no longer be known.
+    const over = [...this.#limited].filter((run) => run.deadline !== null && now >= run.deadline && !isUnreaped(run));
+    unlessExhausted(() => this.#endGone(over.filter((run) => run.ending === null && isBlindlyOver(run))));
+    for (const run of over) this.#limited.delete(run);
+    const due = over.filter((run) => run.state !== 'ended' && run.ending === null);
     this.#claim(due);
     for (const run of due) this.#order(run, 'timeout', timeoutMessage(run.timeoutMs ?? 0), run.request.killGraceMs);
   }
@@ -229,9 +225,13 @@ export class Watcher {
     const gone: Run[] = [];
     for (const run of this.#adopted) {
       if (run.state === 'ended') this.#adopted.delete(run);
-      else if (run.ending !== null || run.exited) continue;
-      else if (!mainLives(run) && run.adopted === 'blind') gone.push(run);
+      else if (run.ending === null && !run.exited && isBlindlyOver(run)) gone.push(run);
     }
+    this.#endGone(gone);
+  }
+
+  /** Of runs whose exits nobody knows, those of which no process lives. */
+  #endGone(gone: readonly Run[]): void {
     if (gone.length === 0) return;
     const members = this.#trees.members(gone.map(rootOf));
     for (const run of gone) {
@@ -252,7 +252,10 @@ function unlessExhausted(look: () => void): void {
 
 /** Of a run whose exit we will see, when we have seen it; of an adopted one, when /proc shows it dead. */
 function mainIsOver(run: Run): boolean {
-  if (run.exited) return true;
+  return run.exited || isBlindlyOver(run);
+}
+
+function isBlindlyOver(run: Run): boolean {
   return run.adopted === 'blind' && run.abort === null && !mainLives(run);
 }
 
