@@ -138,6 +138,8 @@ function checkCalm(
   for (const run of runs) {
     const dueAt = run.dueAt - offset;
     if (run.trigger !== 'schedule' || dueAt < calm.from || dueAt > calm.to) continue;
+    // Launched when the node's clock was there for the first time, before it was stepped back.
+    if (clock.firstReached(run.dueAt) < calm.from) continue;
     const words = `group ${run.group}, due ${new Date(run.dueAt).toISOString()}`;
     const first = run.executions[0];
     const start = first === undefined ? undefined : observed.evidence.get(first.id)?.starts[0];

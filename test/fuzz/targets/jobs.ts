@@ -199,7 +199,8 @@ const arrays: Target = {
   limitMs: 250,
   async run(dice) {
     const values = Array.from({ length: dice.size(6) }, () => dice.json());
-    const good = JSON.stringify(values, null, dice.pick([0, 2]));
+    const indent = dice.pick([0, 2]);
+    const good = JSON.stringify(values, null, indent);
     const text = dice.mangle(good);
     await withInputAsync(text, async () => {
       const elements: string[] = [];
@@ -210,15 +211,18 @@ const arrays: Target = {
         must(text !== good || good.length > 200_000, 'a good array is taken', error.message);
         return;
       }
-      if (text === good)
-        must(
-          JSON.stringify(elements.map((one) => JSON.parse(one) as unknown)) === JSON.stringify(JSON.parse(good)),
-          'the elements are the array’s',
-          elements,
-        );
+      // As text: this V8 sometimes reads the key "\\u0000" as another one.
+      if (text === good) must(joined(elements, indent) === good, 'the elements are the array’s', elements);
     });
   },
 };
+
+/** As JSON.stringify writes an array of them. */
+function joined(elements: readonly string[], indent: number): string {
+  const gap = indent === 0 || elements.length === 0 ? '' : '\n';
+  const inner = gap === '' ? '' : gap + ' '.repeat(indent);
+  return `[${inner}${elements.join(`,${inner}`)}${gap}]`;
+}
 
 async function* inPieces(dice: Dice, bytes: Buffer): AsyncGenerator<Uint8Array> {
   for (let from = 0; from < bytes.length;) {
