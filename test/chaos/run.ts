@@ -167,6 +167,8 @@ class ChaosRun {
     const unfinished = await this.#settle(tree, api, healedAt);
     const settledMs = preciseNow() - healedAt;
     this.#say(`all that was due before the last fault is final ${(settledMs / 1000).toFixed(1)} s after it`);
+    // Times that the node's clock has been through already were launched then.
+    await sleep(tree.behindMs);
     const calm = { from: preciseNow(), to: preciseNow() + this.#options.calmMs };
     await sleep(this.#options.calmMs + LAUNCHED_MS);
     return { unfinished, settledMs, calm, judgedToNode: calm.to + tree.offsetMs };

@@ -11,6 +11,8 @@ const ROOT = resolve(import.meta.dirname, '..', '..');
 /** After a start that failed (no room on the disk, say). */
 const FAILED_START_MS = 300;
 const LOOK_MS = 200;
+/** The tree goes on with the clock before a step for up to a second, and somewhat more on a busy machine. */
+const NOTICE_MS = 2_500;
 /** From the first sight of a new runner until it takes runs. */
 const RUNNER_WARM_MS = 1_500;
 const OTHERS_GO_ON_MS = 3_000;
@@ -75,6 +77,13 @@ export class Tree {
   /** The node's clock, as far as it has noticed the last step. */
   nodeNow(): number {
     return preciseNow() + this.offsetMs;
+  }
+
+  /** How long the node's clock needs to be where it was before it was stepped back. */
+  get behindMs(): number {
+    const ends = this.#clock.slice(1).map(({ from }, index) => from + (this.#clock[index]?.offsetMs ?? 0));
+    const behind = Math.max(...ends, 0) - this.nodeNow();
+    return behind <= 0 ? 0 : behind + NOTICE_MS;
   }
 
   get faultCount(): number {
