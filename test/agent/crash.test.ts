@@ -148,8 +148,13 @@ describe('the runner dies alone', () => {
     const [job] = lines('a.started') as [number];
     go('a');
     await until(() => !alive(job));
-    // The node has been told by the kernel, and has told the one that cannot hear.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // When it has answered twice since, it has had its signal, and has told the one that cannot hear.
+    for (const answers of [1, 2]) {
+      host.tell({ state: true });
+      await host.waitFor((said) =>
+        said.filter((one) => one.state !== undefined).length >= answers ? true : undefined,
+      );
+    }
     kill(second);
     expect(await host.ended(run.key)).toMatchObject({ exitCode: 7, reason: 'exit', tail: 'early\nlate\n' });
     await until(() => !existsSync(`/proc/${job}`));
