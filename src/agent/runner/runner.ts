@@ -111,6 +111,8 @@ export class Runner {
   }
 
   async listen(): Promise<void> {
+    // Out of descriptors or memory its thread could not come up: then this process ends, and no run is lost with it.
+    await this.#spawner.ready;
     await this.#peer.listen();
     this.#considerEnd();
   }

@@ -7,6 +7,7 @@ import type { Spawner, SpawnListener, SpawnRequest, SpawnResult } from './spawne
 
 export class ChildProcessSpawner implements Spawner {
   readonly kind = 'child_process';
+  readonly ready = Promise.resolve();
   readonly depth = Number.POSITIVE_INFINITY;
   readonly #clock: Clock;
   readonly #listener: SpawnListener;

@@ -66,6 +66,7 @@ interface Submitted {
 
 export class FfiSpawner implements Spawner {
   readonly kind = 'ffi';
+  readonly ready: Promise<void>;
   readonly depth = SLOTS;
   readonly #libc: Libc;
   readonly #clock: Clock;
@@ -109,9 +110,14 @@ export class FfiSpawner implements Spawner {
       workerData: { memory, base, attributes: ATTRIBUTES } satisfies ThreadData,
       resourceLimits: THREAD_LIMITS,
     });
+    this.ready = new Promise((resolve) => {
+      this.#thread.once('message', () => {
+        this.#thread.unref();
+        resolve();
+      });
+    });
     this.#thread.on('message', () => this.#collect());
     this.#thread.on('error', broken);
-    this.#thread.unref();
     process.on('SIGCHLD', this.#onSignal);
   }
 

@@ -44,6 +44,7 @@ function run({ memory, base, attributes }: ThreadData): void {
   const oneself = base + BigInt(ONESELF);
   // Open for good: without a free descriptor it could not come back, and the next runs would be born in a foreign group.
   const home = call.open(base + BigInt(HOME_GROUP), O_WRONLY);
+  parentPort?.postMessage(null);
   for (let done = 0; ;) {
     Atomics.wait(control, SUBMITTED, done);
     if (Atomics.load(control, STOPPING) === 1) return;

@@ -37,6 +37,8 @@ export type SpawnResult =
 
 export interface Spawner {
   readonly kind: SpawnKind;
+  /** From here on a start that fails fails alone: whatever starting needs for itself is there. */
+  readonly ready: Promise<void>;
   /** So many starts may be under way at once. */
   readonly depth: number;
   /** Calls `done` once, now or soon. */
