@@ -147,6 +147,7 @@ interface RawExecution {
   exit_code: number | null;
   signal: string | null;
   output_bytes: number;
+  log_bytes: number;
 }
 
 function readRun(run: RawRun): HistoryRun {
@@ -179,6 +180,7 @@ function readExecution(one: RawExecution): HistoryExecution {
     exitCode: one.exit_code,
     signal: one.signal,
     outputBytes: one.output_bytes,
+    logBytes: one.log_bytes,
   };
 }
 

@@ -263,6 +263,16 @@ describe('the checker', () => {
     expect(findings(world)).toEqual([]);
   });
 
+  test('allows a log that found no place on a full disk, when the record says so', () => {
+    const world = forge();
+    const { execution } = pick(world, 3);
+    world.logs.set(execution.id, { id: execution.id, bytes: 12, hash: '0000000000000000' });
+    execution.logBytes = 0;
+    expectOnly(structuredClone(world), 'wrong');
+    world.log.diskFull = [{ from: T0 + 3_000, to: T0 + 5_000 }];
+    expect(findings(world)).toEqual([]);
+  });
+
   test('allows a drop that a step of the clock explains', () => {
     const world = forge({ misfire: { graceMs: 1_000, policy: 'last', max: 100 } });
     dropTwo(world, 3, 'superseded');

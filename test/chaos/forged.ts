@@ -161,6 +161,7 @@ function attemptOf(world: Forged, run: MutableRun, at: number, attempt: number):
     exitCode: 0,
     signal: null,
     outputBytes: 10,
+    logBytes: 10,
   };
 }
 

@@ -65,6 +65,8 @@ export interface HistoryExecution {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly outputBytes: number;
+  /** How many of them are kept in the log, by the record. */
+  readonly logBytes: number;
 }
 
 export interface HistoryRun {
