@@ -2,7 +2,7 @@
  * Real load for a long time: `npm run soak -- --minutes 30 --rate 50`. A node of its own with options that make the retention plateau
  * reachable, a mix of jobs, a line a minute, and at the end `N passed, N failed`.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -116,7 +116,8 @@ async function look(node: TestNode, atS: number): Promise<Sample> {
     nodeBytes: residentBytes(node.pid),
     runnerBytes: sum(residentBytes),
     nodeFiles: openFiles(node.pid),
-    runnerFiles: sum(openFiles),
+    runnerFiles: sum((pid) => openFiles(pid) - spareFiles(pid)),
+    spareFiles: sum(spareFiles),
     databaseBytes: database.reduce((total, size) => total + size, 0),
     ended,
   };
@@ -146,6 +147,20 @@ function openFiles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
+function spareFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).filter((fd) => linkOf(`/proc/${pid}/fd/${fd}`).includes('/spare/')).length;
+}
+
+/** '': closed meanwhile. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return '';
+  }
+}
+
 /** 0: it has ended meanwhile. */
 function parentOf(pid: number): number {
   try {
@@ -156,11 +171,20 @@ function parentOf(pid: number): number {
   }
 }
 
-function lineOf({ atS, nodeBytes, runnerBytes, nodeFiles, runnerFiles, databaseBytes, ended }: Sample): string {
+function lineOf({
+  atS,
+  nodeBytes,
+  runnerBytes,
+  nodeFiles,
+  runnerFiles,
+  spareFiles,
+  databaseBytes,
+  ended,
+}: Sample): string {
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   return (
     `${(atS / 60).toFixed(0).padStart(3)} min: node ${mib(nodeBytes)} and ${nodeFiles} files, runner ${mib(runnerBytes)} and ` +
-    `${runnerFiles} files, database ${mib(databaseBytes)}, ${ended} runs ended`
+    `${runnerFiles} + ${spareFiles} spare files, database ${mib(databaseBytes)}, ${ended} runs ended`
   );
 }
 

@@ -9,6 +9,7 @@ const flat = (atS: number): Sample => ({
   runnerBytes: 50 * MIB,
   nodeFiles: 30 + (atS % 3),
   runnerFiles: 20,
+  spareFiles: 90,
   databaseBytes: 40 * MIB,
   ended: atS * 50,
 });
@@ -23,6 +24,8 @@ test.each<[string, (atS: number) => Partial<Sample>, string[]]>([
   ['memory that grows', (atS) => ({ nodeBytes: (90 + atS / 20) * MIB }), ['memory of the node']],
   ['a runner that grows', (atS) => ({ runnerBytes: (50 + atS / 20) * MIB }), ['memory of the runner']],
   ['a leaked descriptor', (atS) => ({ nodeFiles: 30 + Math.floor(atS / 300) }), ['open files of the node']],
+  ['spare files that follow a peak', (atS) => ({ spareFiles: atS > 300 ? 110 : 90 }), []],
+  ['spare files without end', (atS) => ({ spareFiles: 300 + atS / 2 }), ['spare output files']],
   ['a database that grows', (atS) => ({ databaseBytes: (40 + atS / 100) * MIB }), ['database at its plateau']],
   ['runs that fall behind', (atS) => ({ ended: atS * 45 }), ['pace']],
 ])('%s', (_name, change, names) => expect(failed(samples(change))).toEqual(names));

@@ -1,4 +1,5 @@
 /** What a soak's samples must show: memory flat, open files equal, the database at its plateau, everything due started. Pure. */
+import { IDLE_MAX } from '../../src/agent/runner/spare-files.ts';
 
 /** One look at the tree of a node. */
 export interface Sample {
@@ -8,7 +9,9 @@ export interface Sample {
   readonly nodeBytes: number;
   readonly runnerBytes: number;
   readonly nodeFiles: number;
+  /** Without its spare output files. */
   readonly runnerFiles: number;
+  readonly spareFiles: number;
   /** The database with its -wal. */
   readonly databaseBytes: number;
   /** Ended executions by now. */
@@ -21,6 +24,8 @@ export interface Check {
   readonly detail: string;
 }
 
+/** What the runner keeps of them, for two streams: as many as its busiest moment so far needed, so they may grow up to here. */
+const SPARE_FILES_MAX = 2 * IDLE_MAX;
 /** How far the second half's mean may be above the first half's. */
 const MEMORY_GROWTH_MAX = 0.05;
 /** Both halves reach the same size; a checkpoint more or less moves the -wal a little. */
@@ -39,6 +44,7 @@ export function judgeSoak(samples: readonly Sample[], options: { warmUpS: number
     memory('memory of the runner', first, second, (sample) => sample.runnerBytes),
     files('open files of the node', first, second, (sample) => sample.nodeFiles),
     files('open files of the runner', first, second, (sample) => sample.runnerFiles),
+    spares(kept),
     plateau(first, second),
     pace(kept, options.rate),
   ];
@@ -65,6 +71,13 @@ function files(
 ): Check {
   const [before, after] = [Math.min(...first.map(of)), Math.min(...second.map(of))];
   return { name, passed: after <= before, detail: `${before} → ${after}` };
+}
+
+/** Between runs: one in use is open too. */
+function spares(kept: readonly Sample[]): Check {
+  const [fewest, most] = [Math.min, Math.max].map((pick) => pick(...kept.map(({ spareFiles }) => spareFiles)));
+  const passed = (fewest as number) <= SPARE_FILES_MAX;
+  return { name: 'spare output files', passed, detail: `${fewest} to ${most}, at most ${SPARE_FILES_MAX} unused` };
 }
 
 function plateau(first: readonly Sample[], second: readonly Sample[]): Check {

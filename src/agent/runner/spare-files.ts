@@ -22,7 +22,7 @@ export interface SpareFilesOptions {
 }
 
 /** Kept waiting for each stream; each holds a descriptor. */
-const IDLE_MAX = 160;
+export const IDLE_MAX = 160;
 /** Made at the start, so that the first storm finds some. */
 const MADE_AHEAD = 8;
 /** In use and waiting; beyond, a run creates files of its own. */
