@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { logBase } from '../../src/agent/paths.ts';
 import { logSize, openLog, readLog, removeLog, storedLogs, tailOf } from '../../src/agent/logs.ts';
@@ -60,6 +61,23 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
     const { key, ended } = await outcome(host, { command: 'true' });
     expect(ended).toMatchObject({ outcome: 'succeeded', tail: '', outputBytes: 0, logBytes: 0 });
     for (const ending of ['.out', '.err', '.idx']) expect(existsSync(logBase(world.dataDir, key) + ending)).toBe(false);
+  });
+
+  test('a log that finds no place is counted, and its end goes with the result', async ({ skip }) => {
+    if (spawn !== 'ffi')
+      skip('child_process has no spare files: without a place for its output such a run does not start');
+    const host = start();
+    const command = 'echo one; sleep 1.2; echo two';
+    const run = world.run({ command, shell: 'true' });
+    const first = await outcome(host, { command: 'true' });
+    const directory = dirname(logBase(world.dataDir, run.key));
+    expect(dirname(logBase(world.dataDir, first.key))).toBe(directory);
+    rmSync(directory, { recursive: true });
+    writeFileSync(directory, 'no directory');
+    host.tell({ start: [run] });
+    const ended = await host.ended(run.key);
+    expect(ended).toMatchObject({ outcome: 'succeeded', tail: 'one\ntwo\n', outputBytes: 8, logBytes: 0 });
+    expect(openLog(world.dataDir, run.key)).toBeNull();
   });
 
   test('binary garbage is kept byte for byte, its tail is valid text', async () => {

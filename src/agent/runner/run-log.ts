@@ -137,6 +137,7 @@ export class RunLog {
         this.#discard(stream);
       } else if (this.#seen[stream] === 0) unlinkIfThere(logFile(this.#base, stream));
     }
+    if (this.#total > 0 && this.#total === this.#released.all) unlinkIfThere(`${this.#base}.idx`);
     return { outputBytes: this.#total, logBytes: this.#total - this.#released.all, tail };
   }
 
@@ -178,7 +179,10 @@ export class RunLog {
 
   #readTail(): Buffer {
     try {
-      if (this.#held !== null) return readEnd(this.path(this.#held.stream), this.#held.length, this.#limits.tailBytes);
+      const last = this.#kept.at(-1)?.stream;
+      // Without its log's name nobody else can read it.
+      if (last !== undefined && (this.#held !== null || (this.#spare?.[last] ?? null) !== null))
+        return readEnd(this.path(last), this.#seen[last], this.#limits.tailBytes);
       const log = openLog(this.#limits.dataDir, this.#key);
       return log === null ? Buffer.alloc(0) : readTail(log, this.#limits.tailBytes);
     } catch {
@@ -307,6 +311,6 @@ function unlinkIfThere(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
