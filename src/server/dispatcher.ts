@@ -101,7 +101,7 @@ export class Dispatcher {
     return this.#held.has(run);
   }
 
-  /** A run handed over has ended. */
+  /** A run handed over has ended; its result may not be committed yet. */
   release(run: LiveRun): void {
     if (!run.sent) return;
     run.sent = false;

@@ -264,6 +264,26 @@ describe('bad days', () => {
     ).toBeLessThanOrEqual(2);
   });
 
+  test('an ended run gives its place to the next one, though its result finds no room yet', async () => {
+    let full = false;
+    const house = await openHouse({
+      leader: { maxRuns: 1 },
+      faults: { write: () => (full ? 'full' : 'none') },
+      script: () => ({ durationMs: 3_000 }),
+    });
+    await house.put({ ...minutely, name: 'a' });
+    await house.put({ ...minutely, name: 'b' });
+    await house.run(61);
+    expect(house.leader.counts()).toMatchObject({ running: 1, waiting: 1 });
+    full = true;
+    await house.run(4);
+    expect(house.leader.counts()).toMatchObject({ running: 1, waiting: 0 });
+    expect(house.events.filter(({ kind }) => kind === 'execution_ended')).toEqual([]);
+    full = false;
+    await house.run(5);
+    for (const name of ['a', 'b']) expect(await house.lines(name)).toEqual(['schedule 00:01:00 succeeded']);
+  });
+
   test('a low disk holds launching back without a busy loop', async () => {
     let asked = 0;
     let room = true;

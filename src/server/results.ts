@@ -85,6 +85,7 @@ export class Results {
       if (run?.phase !== 'active') this.#late(ended);
       else if (!run.ending) this.#take(run, ended);
     }
+    this.#m.dispatcher.pump();
     this.#start();
   }
 
@@ -128,12 +129,15 @@ export class Results {
     }
     void this.#m.process(run, ended).then((output) => {
       this.#add({ run, ended, output });
+      this.#m.dispatcher.pump();
       this.#start();
     }, this.#m.fail);
   }
 
   #add(result: Result): void {
     this.#queue.push(result);
+    // Its place is free: whatever becomes of the commit, the runner keeps the result until it is acknowledged.
+    this.#m.dispatcher.release(result.run);
     this.#gather.have(this.#queue.length);
   }
 
@@ -233,7 +237,6 @@ export class Results {
   }
 
   #settle({ run, ended }: Result, step: NextStep): void {
-    this.#m.dispatcher.release(run);
     this.#m.emit({
       kind: 'execution_ended',
       job: run.job.name,
