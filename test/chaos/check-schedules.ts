@@ -99,7 +99,8 @@ function checkMissed({ clock, outages }: Facts, job: ChaosJob, run: HistoryRun, 
   if (!['superseded', 'policy', 'window', 'max'].includes(run.reason))
     return report.add('missed', job.name, `${words}, which nothing here can cause`);
   const newest = run.lastScheduledAt ?? run.scheduledAt;
-  const reached = clock.firstReached(newest);
+  // With jitter nobody looks before it is over, and until then the clock may have been stepped back and on again.
+  const reached = clock.firstReached(newest + job.jitterMs);
   const planned = plannedBy(outages, reached);
   if (clock.latest(reached, planned) - newest > job.misfire.graceMs) return;
   report.add('missed', job.name, `${words}, but no fault made it later than its grace of ${job.misfire.graceMs} ms`);

@@ -44,13 +44,14 @@ const powerCut = (world: Forged, at: number) => {
   world.log.nodeDeaths = [at];
 };
 
-/** Rows n and n + 1 become one range row. */
-const dropTwo = (world: Forged, n: number, reason: string) => {
-  const { run } = pick(world, n);
-  const next = pick(world, n + 1);
-  for (const { id } of [...run.executions, ...next.run.executions]) world.evidence.delete(id);
-  Object.assign(run, { outcome: 'missed', reason, executions: [], lastScheduledAt: next.run.scheduledAt, count: 2 });
-  world.history = world.history.filter((one) => one !== next.run);
+/** `count` rows from n on become one range row. */
+const drop = (world: Forged, n: number, count: number, reason: string) => {
+  const runs = Array.from({ length: count }, (_, i) => pick(world, n + i).run);
+  for (const { id } of runs.flatMap(({ executions }) => executions)) world.evidence.delete(id);
+  const [run, ...rest] = runs as [(typeof runs)[0], ...typeof runs];
+  const lastScheduledAt = runs.at(-1)?.scheduledAt ?? null;
+  Object.assign(run, { outcome: 'missed', reason, executions: [], lastScheduledAt, count });
+  world.history = world.history.filter((one) => !rest.includes(one));
   return run;
 };
 
@@ -100,7 +101,7 @@ const PLANTS: readonly Plant[] = [
     world.history.push({ ...pick(world, 3).run, group: 5, scheduledAt: T0 + 3_500, executions: [], outcome: 'cancelled', reason: 'job_disabled', finishedAt: T0 + 30_000 });
   } },
   { what: 'a range row that counts wrongly', kind: 'wrong', plant: (world) => {
-    const run = dropTwo(world, 3, 'superseded');
+    const run = drop(world, 3, 2, 'superseded');
     run.count = 3;
     world.log.nodeDown = [{ from: T0 + 3_000, to: T0 + 12_000 }];
   } },
@@ -204,8 +205,8 @@ const PLANTS: readonly Plant[] = [
     world.log.runnerDeaths = [{ pid: 99, at: T0 - 60_000 }, { pid: 98, at: T0 + 4_100 }];
   } },
   { what: 'a reason for a loss that one node cannot have', kind: 'lost', plant: (world) => void loses(world, 3, 'node_gone') },
-  { what: 'an instant dropped as late though nothing was late', kind: 'missed', plant: (world) => void dropTwo(world, 3, 'superseded') },
-  { what: 'a reason for dropping that nothing here can cause', kind: 'missed', plant: (world) => void dropTwo(world, 3, 'no_target') },
+  { what: 'an instant dropped as late though nothing was late', kind: 'missed', plant: (world) => void drop(world, 3, 2, 'superseded') },
+  { what: 'a reason for dropping that nothing here can cause', kind: 'missed', plant: (world) => void drop(world, 3, 2, 'no_target') },
   { what: 'an acknowledged run that is not on record', kind: 'unacknowledged', plant: (world) => void world.acknowledgedRuns.set(77, 'one') },
   { what: 'an acknowledged job that is gone', kind: 'unacknowledged', plant: (world) => void world.acknowledgedJobs.set('written', 1) },
   { what: 'an acknowledged write that is gone', kind: 'unacknowledged', plant: (world) => {
@@ -275,7 +276,7 @@ describe('the checker', () => {
 
   test('allows a drop that a step of the clock explains', () => {
     const world = forge({ misfire: { graceMs: 1_000, policy: 'last', max: 100 } });
-    dropTwo(world, 3, 'superseded');
+    drop(world, 3, 2, 'superseded');
     const stepMs = 3_000;
     world.log.clock = [
       { from: T0 - 100_000, offsetMs: 0 },
@@ -283,6 +284,18 @@ describe('the checker', () => {
     ];
     for (const run of world.history)
       if (run.scheduledAt > T0 + 5_000) for (const { id } of run.executions) advance(world, id, stepMs);
+    expect(findings(world)).toEqual([]);
+  });
+
+  test('allows a drop when the clock was stepped back between the instant and its jitter, and on over both later', () => {
+    const world = forge({ jitterMs: 900, misfire: { graceMs: 300, policy: 'last', max: 100 } });
+    drop(world, 1, 1, 'superseded');
+    drop(world, 2, 3, 'superseded');
+    world.log.clock = [
+      { from: T0 - 100_000, offsetMs: 0 },
+      { from: T0 + 2_050, offsetMs: -5_000 },
+      { from: T0 + 5_500, offsetMs: 0 },
+    ];
     expect(findings(world)).toEqual([]);
   });
 });
