@@ -284,6 +284,22 @@ describe('bad days', () => {
     for (const name of ['a', 'b']) expect(await house.lines(name)).toEqual(['schedule 00:01:00 succeeded']);
   });
 
+  test('results that cannot be committed hold schedules back as runs that wait do', async () => {
+    let full = true;
+    const isResult = ({ sql }: { readonly sql: string }) => /UPDATE executions/.test(sql);
+    const house = await openHouse({
+      leader: { maxRuns: 2, maxWaiting: 5 },
+      faults: { write: (statements) => (full && statements.some(isResult) ? 'full' : 'none') },
+    });
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) await house.put({ name, schedule: '* * * * * *' });
+    await house.run(60);
+    expect(house.leader.counts().results).toBeGreaterThanOrEqual(5);
+    expect(house.leader.counts().results).toBeLessThan(42);
+    full = false;
+    await house.run(5);
+    expect(house.leader.counts().results).toBeLessThan(5);
+  });
+
   test('a low disk holds launching back without a busy loop', async () => {
     let asked = 0;
     let room = true;

@@ -115,7 +115,7 @@ export class Leader {
     const hooks = { stop, delayed: (run: LiveRun) => this.scheduler.delay(run) };
     this.#launcher = new Launcher({ node: options.node }, { ...held, hooks });
     const common = { ...held, launcher: this.#launcher };
-    this.scheduler = new Scheduler(options, common);
+    this.scheduler = new Scheduler(options, { ...common, resultsWaiting: () => this.#results.waiting });
     this.#results = new Results({ ...common, hooks: this.#resultHooks() });
     this.jobs = new Jobs({ ...common, scheduler: this.scheduler, paused: () => this.#paused, stop });
     this.calendars = new Calendars({ ...common, scheduler: this.scheduler });

@@ -2,8 +2,8 @@
  * Wakes for the next due instant, and at least each second, and turns what is due into committed intents. It touches only what is due:
  * one heap of jobs by their next instant, one of delayed runs (wall time), one of retries (monotonic, so that a clock step does not
  * stretch a wait). Overload rule: ticks are worked off in chunks in due order, the loop is given away between chunks, and while
- * `maxWaiting` runs wait for a place nothing more is planned: the instants stay with their jobs' cursors, where they take no memory, and what
- * falls behind by more than the job's grace obeys its misfire policy.
+ * `maxWaiting` runs wait for a place, or their results for a commit, nothing more is planned: the instants stay with their jobs' cursors,
+ * where they take no memory, and what falls behind by more than the job's grace obeys its misfire policy.
  */
 import type { Clock, Timer } from '../lib/clock.ts';
 import { decideDelayed } from '../core/misfire.ts';
@@ -36,6 +36,8 @@ export interface SchedulerModules {
   readonly identities: Identities;
   readonly clock: Clock;
   readonly emit: Emit;
+  /** Ends that are not committed yet. */
+  readonly resultsWaiting: () => number;
   /** Launching stops while the disk has no room (SEMANTICS, full disk). */
   readonly mayLaunch: () => boolean;
   readonly fail: (error: unknown) => void;
@@ -263,7 +265,7 @@ export class Scheduler {
 
   /** For so many more runs. */
   get #room(): number {
-    return this.#maxWaiting - this.#m.dispatcher.counts.waiting;
+    return this.#maxWaiting - this.#m.dispatcher.counts.waiting - this.#m.resultsWaiting();
   }
 
   #somethingDue(): boolean {
