@@ -38,10 +38,12 @@ export class Dispatcher {
   /** Held, and of jobs whose tags this node does not have. */
   readonly #unmatched = new Set<LiveRun>();
   readonly #graceEnds = new Heap<LiveRun>((run) => run.dueAt + run.job.misfire.graceMs);
+  /** At the agent and not ended: they take a place. */
+  readonly #placed = new Set<LiveRun>();
+  /** How many of them are of each job. */
   readonly #perJob = new Map<number, number>();
   #catchUp: LiveRun[] = [];
   #catchUpTimer: Timer | undefined;
-  #running = 0;
   #parkedCount = 0;
   #open = true;
 
@@ -58,7 +60,7 @@ export class Dispatcher {
 
   /** Waiting for a place, and at the agent. */
   get counts(): { waiting: number; running: number } {
-    return { waiting: this.#held.size - this.#unmatched.size, running: this.#running };
+    return { waiting: this.#held.size - this.#unmatched.size, running: this.#placed.size };
   }
 
   /** Whether the job's tags let it run on this node. */
@@ -69,6 +71,7 @@ export class Dispatcher {
 
   enqueue(runs: readonly LiveRun[]): void {
     for (const run of runs) {
+      run.sent = false;
       this.#held.add(run);
       // As in Dkron, later attempts choose no node.
       if (run.attempt === 1 && !this.matches(run.job)) {
@@ -87,7 +90,7 @@ export class Dispatcher {
   /** Counts a run the agent already has (after a restart). */
   adopt(run: LiveRun): void {
     run.sent = true;
-    this.#count(run, 1);
+    if (!run.ending) this.#occupy(run);
   }
 
   /** Takes back a run that has not been handed over; false when the agent has it. */
@@ -101,11 +104,12 @@ export class Dispatcher {
     return this.#held.has(run);
   }
 
-  /** A run handed over has ended; its result may not be committed yet. */
+  /** The agent has told its end: its place is free, though its result may not be committed yet. */
   release(run: LiveRun): void {
-    if (!run.sent) return;
-    run.sent = false;
-    this.#count(run, -1);
+    // A runner that had it from the leader before may tell its end while it waits here to be handed over again.
+    this.withdraw(run);
+    run.sent = true;
+    if (!this.#vacate(run)) return;
     const parked = this.#parked.get(run.job.id);
     const next = parked?.shift();
     if (next === undefined) return;
@@ -116,9 +120,9 @@ export class Dispatcher {
 
   /** The agent would not take it now (disk full): it waits again. */
   takeBack(run: LiveRun): void {
-    if (!run.sent) return;
+    if (!run.sent || run.ending) return;
     run.sent = false;
-    this.#count(run, -1);
+    this.#vacate(run);
     this.#held.add(run);
     this.#watchDeadline(run);
     this.#waiting.push(run);
@@ -135,12 +139,12 @@ export class Dispatcher {
     if (!this.#open) return;
     this.#expireOverdue();
     let batch: StartRequest[] = [];
-    while (this.#running < this.#options.maxRuns) {
+    while (this.#placed.size < this.#options.maxRuns) {
       const run = this.#nextRun();
       if (run === undefined) break;
       this.#held.delete(run);
       run.sent = true;
-      this.#count(run, 1);
+      this.#occupy(run);
       batch.push(startRequest(run, this.#agent.node));
       if (batch.length >= SEND_MAX) {
         this.#agent.start(this.#options.epoch, batch);
@@ -219,11 +223,19 @@ export class Dispatcher {
     });
   }
 
-  #count(run: LiveRun, by: 1 | -1): void {
-    this.#running += by;
-    const count = (this.#perJob.get(run.job.id) ?? 0) + by;
-    if (count === 0) this.#perJob.delete(run.job.id);
+  #occupy(run: LiveRun): void {
+    if (this.#placed.has(run)) return;
+    this.#placed.add(run);
+    this.#perJob.set(run.job.id, (this.#perJob.get(run.job.id) ?? 0) + 1);
+  }
+
+  /** Whether it had a place. */
+  #vacate(run: LiveRun): boolean {
+    if (!this.#placed.delete(run)) return false;
+    const count = (this.#perJob.get(run.job.id) ?? 0) - 1;
+    if (count <= 0) this.#perJob.delete(run.job.id);
     else this.#perJob.set(run.job.id, count);
+    return true;
   }
 }
 

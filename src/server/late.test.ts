@@ -284,6 +284,24 @@ describe('bad days', () => {
     for (const name of ['a', 'b']) expect(await house.lines(name)).toEqual(['schedule 00:01:00 succeeded']);
   });
 
+  test('a job disabled before the result of its run is committed gets no further attempt', async () => {
+    let full = true;
+    const isResult = ({ sql }: { readonly sql: string }) => /UPDATE executions/.test(sql);
+    const house = await openHouse({
+      faults: { write: (statements) => (full && statements.some(isResult) ? 'full' : 'none') },
+      script: () => ({ durationMs: 1_000, outcome: 'failed' }),
+    });
+    await house.put({ ...minutely, retries: 3, retry: { delay: '1s', jitter: 0 } });
+    await house.run(63);
+    expect(house.leader.counts()).toMatchObject({ running: 0, unfinished: 1, results: 1 });
+    await house.do(house.leader.jobs.toggle('j'));
+    full = false;
+    await house.run(30);
+    expect(await house.lines('j')).toEqual(['schedule 00:01:00 failed: exit']);
+    expect((await house.seen('j'))[0]?.executions).toHaveLength(1);
+    expect(house.leader.counts()).toMatchObject({ running: 0, unfinished: 0, results: 0 });
+  });
+
   test('results that cannot be committed hold schedules back as runs that wait do', async () => {
     let full = true;
     const isResult = ({ sql }: { readonly sql: string }) => /UPDATE executions/.test(sql);

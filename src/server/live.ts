@@ -17,7 +17,7 @@ export interface LiveRun {
   relaunches: number;
   /** Obeys the catch-up rate. */
   catchUp: boolean;
-  /** The agent has it: it can no longer be withdrawn here. */
+  /** The agent has it, or has told its end: it can no longer be withdrawn here. */
   sent: boolean;
   startedAtUs: number | null;
   pid: number | null;

@@ -76,7 +76,8 @@ export async function recover(modules: RecoveryModules, options: { restored: boo
       continue;
     }
     const entry = known.get(run.key);
-    if (entry === undefined) {
+    // Its end may have been told since the question.
+    if (entry === undefined && !run.ending) {
       if (options.restored) ended.push(lostAfterRestore(run, modules.clock.nowUs()));
       else unsent.push(run);
       continue;
@@ -84,8 +85,8 @@ export async function recover(modules: RecoveryModules, options: { restored: boo
     known.delete(run.key);
     dispatcher.adopt(run);
     running++;
-    if (entry.state === 'started') adoptStart(run, entry);
-    if (entry.state === 'ended') ended.push(entry.ended);
+    if (entry?.state === 'started') adoptStart(run, entry);
+    if (entry?.state === 'ended') ended.push(entry.ended);
   }
   // Results of runs that are final here, or that this database never knew.
   for (const entry of known.values()) if (entry.state === 'ended') ended.push(entry.ended);
