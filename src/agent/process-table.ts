@@ -2,7 +2,8 @@
  * What /proc says about processes. A process is identified by boot id, pid and start time together: a pid alone may name a stranger by
  * the time one looks again.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { DATA_VARIABLE } from '../core/process-environment.ts';
 
 export interface ProcessStat {
   readonly pid: number;
@@ -62,19 +63,37 @@ export function allProcesses(): ProcessStat[] {
   return found;
 }
 
-const EXECUTION_ID = Buffer.from('BELFRY_EXECUTION_ID=');
+/** Whose a process is, by the environment it was started with; null: it does not say, or is not ours to read. */
+export interface ProcessOwner {
+  /** BELFRY_EXECUTION_ID. */
+  readonly execution: string | null;
+  /** BELFRY_DATA_ID. */
+  readonly data: string | null;
+}
 
-/** The BELFRY_EXECUTION_ID a process was started with; null: none, or not ours to read. */
-export function executionIdOf(pid: number): string | null {
+export function ownerOf(pid: number): ProcessOwner {
   const environ = readOrNull(`/proc/${pid}/environ`);
-  if (environ === null) return null;
-  let at = environ.indexOf(EXECUTION_ID);
+  if (environ === null) return { execution: null, data: null };
+  return { execution: variable(environ, 'BELFRY_EXECUTION_ID='), data: variable(environ, `${DATA_VARIABLE}=`) };
+}
+
+function variable(environ: Buffer, start: string): string | null {
+  let at = environ.indexOf(start);
   // It must begin an entry, not be the tail of another one's value.
-  while (at > 0 && environ[at - 1] !== 0) at = environ.indexOf(EXECUTION_ID, at + 1);
+  while (at > 0 && environ[at - 1] !== 0) at = environ.indexOf(start, at + 1);
   if (at < 0) return null;
-  const from = at + EXECUTION_ID.length;
+  const from = at + start.length;
   const end = environ.indexOf(0, from);
   return environ.toString('utf8', from, end < 0 ? environ.length : end);
+}
+
+/**
+ * Tells the jobs of two nodes on one machine apart: their execution ids are a time and a node's name, which both can share. Device and inode
+ * of the data directory stay the same when it is reached by another path or renamed.
+ */
+export function dataMark(dataDir: string): string {
+  const { dev, ino } = statSync(dataDir, { bigint: true });
+  return `${dev}:${ino}`;
 }
 
 /** Differs after every boot; pids and start times mean nothing across it. */

@@ -4,6 +4,9 @@
  */
 import type { StartRequest } from '../model/agent.ts';
 
+/** In the base: whose data directory the job belongs to. */
+export const DATA_VARIABLE = 'BELFRY_DATA_ID';
+
 /** Names of the node's environment every job gets. */
 export const BASE_NAMES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG'] as const;
 
@@ -37,7 +40,7 @@ export interface JobUser {
 
 /**
  * The whole environment of one attempt. Later sources win: base, user, Dkron's ENV_JOB_NAME, the job's `env`, and last BELFRY_…,
- * because the kill sweep and the recovery recognise a process by its BELFRY_EXECUTION_ID.
+ * because the kill sweep and the recovery recognise a process by its BELFRY_EXECUTION_ID and BELFRY_DATA_ID.
  */
 export function processEnvironment(
   run: StartRequest,
@@ -60,6 +63,7 @@ export function processEnvironment(
     // One node is one shard; a sharded job will set both through the request.
     BELFRY_SHARD: '0',
     BELFRY_SHARDS: '1',
+    ...(base[DATA_VARIABLE] === undefined ? {} : { [DATA_VARIABLE]: base[DATA_VARIABLE] }),
   };
 }
 

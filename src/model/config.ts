@@ -39,7 +39,7 @@ export const FIELD_OF_NAME: ReadonlyMap<string, OptionField> = new Map(
 
 /** What a shell job finds in its environment (SEMANTICS §5). A `belfry` started by a job has them too: they are not options. */
 export const JOB_ENV_NAMES: ReadonlySet<string> = new Set(
-  ['JOB', 'SCHEDULED_AT', 'GROUP', 'EXECUTION_ID', 'ATTEMPT', 'TRIGGER', 'NODE', 'SHARD', 'SHARDS'].map(
+  ['JOB', 'SCHEDULED_AT', 'GROUP', 'EXECUTION_ID', 'ATTEMPT', 'TRIGGER', 'NODE', 'SHARD', 'SHARDS', 'DATA_ID'].map(
     (name) => `BELFRY_${name}`,
   ),
 );

@@ -242,9 +242,18 @@ describe.each(['ffi', 'child_process'] as const)('%s', (spawn) => {
     expect(ended.tail).toContain('LIST=1,2,3\n');
     expect(ended.tail).toContain('BELFRY_ATTEMPT=2\n');
     expect(ended.tail).toContain('BELFRY_SCHEDULED_AT=2026-11-18T11:06:40Z\n');
-    const told = ['JOB', 'SCHEDULED_AT', 'GROUP', 'EXECUTION_ID', 'ATTEMPT', 'TRIGGER', 'NODE', 'SHARD', 'SHARDS'].map(
-      (name) => `BELFRY_${name}`,
-    );
+    const told = [
+      'JOB',
+      'SCHEDULED_AT',
+      'GROUP',
+      'EXECUTION_ID',
+      'ATTEMPT',
+      'TRIGGER',
+      'NODE',
+      'SHARD',
+      'SHARDS',
+      'DATA_ID',
+    ].map((name) => `BELFRY_${name}`);
     expect(names).toEqual(
       [...told, 'ENV_JOB_NAME', 'HOME', 'LANG', 'LIST', 'LOGNAME', 'OTHER', 'PATH', 'SHELL', 'USER'].sort(),
     );

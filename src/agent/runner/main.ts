@@ -5,9 +5,11 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { DATA_VARIABLE } from '../../core/process-environment.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { identityOf } from '../identity.ts';
 import { runnerDirectory } from '../paths.ts';
+import { dataMark } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
 import { Runner } from './runner.ts';
 
@@ -28,7 +30,8 @@ async function run(): Promise<void> {
   // Stopping the node (Ctrl-C, a stop of the whole service) must not stop the jobs' keeper; who wants it gone ends the jobs.
   // SIGIO: somebody opened a spare file in the microseconds of its lease.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGIO'] as const) process.on(signal, () => undefined);
-  const options = JSON.parse(readFileSync(join(directory, 'options.json'), 'utf8')) as RunnerOptions;
+  const told = JSON.parse(readFileSync(join(directory, 'options.json'), 'utf8')) as RunnerOptions;
+  const options = { ...told, baseEnvironment: { ...told.baseEnvironment, [DATA_VARIABLE]: dataMark(dataDir) } };
   const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock);
   writeFileSync(
     join(directory, 'runner.json.new'),

@@ -123,7 +123,7 @@ type Resolution =
 function resolve(entries: readonly SpoolEntry[], modules: TakeoverModules): Map<number, Resolution> {
   const open = entries.filter((entry) => entry.ended === null);
   const inFlight = (entry: SpoolEntry) => entry.start !== null && entry.start.pid === null;
-  const members = new ProcessTrees().members(
+  const members = new ProcessTrees(modules.dataDir).members(
     open.filter((entry) => !inFlight(entry)).map((entry) => rootOfEntry(entry)),
   );
   const answers = new Map<number, Resolution>();

@@ -1,9 +1,9 @@
 /**
  * Which processes belong to which execution: by control group where the run has one, else by process group, session, descent, or the
- * BELFRY_EXECUTION_ID they were started with. What leaves these four (new session, re-parented, and an environment wiped before exec) is
- * found only through a control group.
+ * BELFRY_EXECUTION_ID and BELFRY_DATA_ID they were started with. What leaves these four (new session, re-parented, and an environment wiped
+ * before exec) is found only through a control group.
  */
-import { allProcesses, executionIdOf, isDead, type ProcessStat } from '../process-table.ts';
+import { allProcesses, dataMark, isDead, ownerOf, type ProcessStat } from '../process-table.ts';
 import { cgroupMembers } from './cgroup.ts';
 
 export interface TreeRoot {
@@ -22,6 +22,11 @@ export class ProcessTrees {
   readonly #environments = new Map<number, { startTicks: number; id: string | null }>();
   /** By pid: members of trees that are being ended. */
   readonly #claimed = new Map<number, { startTicks: number; key: number }>();
+  readonly #data: string;
+
+  constructor(dataDir: string) {
+    this.#data = dataMark(dataDir);
+  }
 
   /** Living members of each tree now. `claim`: the trees are being ended, and who is a member now stays one when what tied it to them is gone. */
   members(roots: readonly TreeRoot[], claim = false): Map<number, ProcessStat[]> {
@@ -81,7 +86,9 @@ export class ProcessTrees {
     let entry = this.#environments.get(stat.pid);
     // A process without an id may still be about to exec; one with an id keeps it for us even if it wipes it later.
     if (entry === undefined || entry.startTicks !== stat.startTicks || entry.id === null) {
-      entry = { startTicks: stat.startTicks, id: executionIdOf(stat.pid) };
+      const { execution, data } = ownerOf(stat.pid);
+      // Another node's job is of no run of ours; one without a mark was started by an older version.
+      entry = { startTicks: stat.startTicks, id: data === null || data === this.#data ? execution : '' };
       this.#environments.set(stat.pid, entry);
     }
     return entry.id === null ? null : (byId.get(entry.id) ?? null);

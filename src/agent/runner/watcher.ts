@@ -12,7 +12,7 @@ import { cgroupOutOfMemory, killCgroup } from './cgroup.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import { lost, type Run, timeoutMessage, verdictOfEnding, verdictOfExit } from './run.ts';
 import type { RunTable } from './run-table.ts';
-import { ProcessTrees, signal, type TreeRoot } from './tree.ts';
+import { type ProcessTrees, signal, type TreeRoot } from './tree.ts';
 
 /** How often live runs are looked at; a deadline is met within this. */
 export const LOOK_INTERVAL_MS = 100;
@@ -29,7 +29,7 @@ export class Watcher {
   readonly #clock: Clock;
   readonly #table: RunTable;
   readonly #disk: DiskWatch;
-  readonly #trees = new ProcessTrees();
+  readonly #trees: ProcessTrees;
   readonly #limited = new Set<Run>();
   readonly #measured = new Set<Run>();
   readonly #adopted = new Set<Run>();
@@ -40,7 +40,8 @@ export class Watcher {
   #measureAt = 0;
   #adoptedAt = 0;
 
-  constructor(clock: Clock, table: RunTable, disk: DiskWatch) {
+  constructor(clock: Clock, table: RunTable, disk: DiskWatch, trees: ProcessTrees) {
+    this.#trees = trees;
     this.#disk = disk;
     this.#clock = clock;
     this.#table = table;
