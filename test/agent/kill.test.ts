@@ -1,4 +1,5 @@
 /** Ends that are ordered: the whole tree goes, however it tries to stay; with control groups and without, by either way of starting. */
+import { tmpdir } from 'node:os';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openCgroups } from '../../src/agent/runner/cgroup.ts';
@@ -11,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
-const hasCgroups = openCgroups() !== null;
+const hasCgroups = openCgroups(tmpdir()) !== null;
 afterAll(() => {
   if (!hasCgroups) console.warn('skipped: kills by cgroup, because no writable cgroup v2 is here');
 });

@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { dataMark } from '../process-table.ts';
 
 export interface Cgroups {
   /** The group of this process and parent of all others. */
@@ -12,21 +13,22 @@ export interface Cgroups {
   create(key: number): string | null;
 }
 
-/** null: there is no writable cgroup v2 with `cgroup.kill` here. */
-export function openCgroups(): Cgroups | null {
+/** null: there is no writable cgroup v2 with `cgroup.kill` here. Names hold the data directory's mark: another node may live in the same group. */
+export function openCgroups(dataDir: string): Cgroups | null {
   const parent = ownCgroup();
   if (parent === null) return null;
+  const prefix = `belfry-${dataMark(dataDir).replace(':', '-')}-`;
   const probe = join(parent, `belfry-probe-${process.pid}`);
   try {
     mkdirSync(probe);
     const usable = existsSync(join(probe, 'cgroup.kill'));
     rmdirSync(probe);
     if (!usable) return null;
-    sweep(parent);
+    sweep(parent, prefix);
   } catch {
     return null; // read-only or not ours
   }
-  return { home: parent, create: (key) => create(join(parent, `belfry-${key}`)) };
+  return { home: parent, create: (key) => create(join(parent, `${prefix}${key}`)) };
 }
 
 /** The file of a group whose members enter it by being written there. */
@@ -79,8 +81,8 @@ export function removeCgroup(path: string): boolean {
 }
 
 /** Groups whose background children have ended since; those that are still populated cannot be removed. */
-function sweep(parent: string): void {
-  for (const name of readdirSync(parent)) if (/^belfry-\d+$/.test(name)) removeCgroup(join(parent, name));
+function sweep(parent: string, prefix: string): void {
+  for (const name of readdirSync(parent)) if (name.startsWith(prefix)) removeCgroup(join(parent, name));
 }
 
 function create(path: string): string | null {

@@ -91,7 +91,7 @@ export class Runner {
     );
     this.#table.attach(this.#journal);
     this.#watcher = new Watcher(clock, this.#table, disk, new ProcessTrees(dataDir));
-    const cgroups = options.cgroups === 'off' ? null : openCgroups();
+    const cgroups = options.cgroups === 'off' ? null : openCgroups(dataDir);
     this.#spawner = openSpawner(libc, clock, cgroups?.home ?? null, {
       exited: (pid, status) => this.#exited(pid, status),
       settled: () => this.#launcher.settled(),
