@@ -14,6 +14,8 @@ export interface ScheduleCounts {
 
 /** A launch is on time up to here once everything is well again. */
 const LATE_MS = 1_000;
+/** The tree notices a step within so long. */
+const NOTICE_MS = 2_500;
 /** Longer than any step back takes to be made up for. */
 const STEP_BACK_MS = 60_000;
 /** Between the look at the clock and the commit that says so. */
@@ -139,8 +141,8 @@ function checkCalm(
   for (const run of runs) {
     const dueAt = run.dueAt - offset;
     if (run.trigger !== 'schedule' || dueAt < calm.from || dueAt > calm.to) continue;
-    // Launched when the node's clock was there for the first time, before it was stepped back.
-    if (clock.firstReached(run.dueAt) < calm.from) continue;
+    // Launched when the node's clock was there for the first time, before it was stepped back or the tree had noticed that.
+    if (Math.min(clock.firstReached(run.dueAt), clock.reachedUnnoticed(run.dueAt, NOTICE_MS)) < calm.from) continue;
     const words = `group ${run.group}, due ${new Date(run.dueAt).toISOString()}`;
     const first = run.executions[0];
     const start = first === undefined ? undefined : observed.evidence.get(first.id)?.starts[0];

@@ -287,6 +287,15 @@ describe('the checker', () => {
     expect(findings(world)).toEqual([]);
   });
 
+  test('a launch before the tree noticed a step back is none of the calm', () => {
+    const world = forge();
+    world.log.clock = [
+      { from: T0 - 100_000, offsetMs: 0 },
+      { from: T0 + 7_900, offsetMs: -1_500 },
+    ];
+    expect(findings(world)).toEqual([]);
+  });
+
   test('allows a drop when the clock was stepped back between the instant and its jitter, and on over both later', () => {
     const world = forge({ jitterMs: 900, misfire: { graceMs: 300, policy: 'last', max: 100 } });
     drop(world, 1, 1, 'superseded');
