@@ -224,7 +224,6 @@ export class Dispatcher {
   }
 
   #occupy(run: LiveRun): void {
-    if (this.#placed.has(run)) return;
     this.#placed.add(run);
     this.#perJob.set(run.job.id, (this.#perJob.get(run.job.id) ?? 0) + 1);
   }
@@ -233,7 +232,7 @@ export class Dispatcher {
   #vacate(run: LiveRun): boolean {
     if (!this.#placed.delete(run)) return false;
     const count = (this.#perJob.get(run.job.id) ?? 0) - 1;
-    if (count <= 0) this.#perJob.delete(run.job.id);
+    if (count === 0) this.#perJob.delete(run.job.id);
     else this.#perJob.set(run.job.id, count);
     return true;
   }

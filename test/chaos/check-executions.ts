@@ -1,6 +1,7 @@
 /** Does the record of each attempt agree with what the attempt itself said, and was each attempt allowed? */
 import { LostRules } from './check-lost.ts';
 import type { Report } from './checker.ts';
+import { NOTICE_MS } from './clock-map.ts';
 import type { Facts } from './facts.ts';
 import { timeOutside, touches } from './stretches.ts';
 import type { ChaosJob, Evidence, HistoryExecution, HistoryRun } from './types.ts';
@@ -15,8 +16,6 @@ export interface ExecutionCounts {
 const RELAUNCH_MAX = 3;
 /** Recorded and witnessed times may differ by this on a machine of two busy cores, outages apart. */
 const TIME_MS = 2_500;
-/** The tree reads its clock's file once a second. */
-const NOTICE_MS = 2_500;
 /** A request on its way, and its answer, on such a machine: the limit counts from before the one to after the other. */
 const WIRE_MS = 500;
 /** The record's clock has milliseconds. */

@@ -1,4 +1,5 @@
 /** Is every due instant on record, once, and is nothing else? */
+import { NOTICE_MS } from './clock-map.ts';
 import type { Report } from './checker.ts';
 import type { Facts } from './facts.ts';
 import { dueInstants } from './instants.ts';
@@ -14,8 +15,6 @@ export interface ScheduleCounts {
 
 /** A launch is on time up to here once everything is well again. */
 const LATE_MS = 1_000;
-/** The tree notices a step within so long. */
-const NOTICE_MS = 2_500;
 /** Longer than any step back takes to be made up for. */
 const STEP_BACK_MS = 60_000;
 /** Between the look at the clock and the commit that says so. */

@@ -1,6 +1,9 @@
 /** Between real time and the node's clock, which the harness steps. The tree notices a step within a second, later when it is stopped. */
 import type { ClockSegment } from './types.ts';
 
+/** The tree goes on with the clock before a step for up to a second, and somewhat more on a busy machine. */
+export const NOTICE_MS = 2_500;
+
 export class ClockMap {
   readonly #segments: readonly ClockSegment[];
 

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { NOTICE_MS } from './clock-map.ts';
 import { executionIdOf, findProcesses, type FoundProcess, parentOf, send } from './processes.ts';
 import { StretchLog } from './stretches.ts';
 import { preciseNow } from './target.ts';
@@ -11,8 +12,6 @@ const ROOT = resolve(import.meta.dirname, '..', '..');
 /** After a start that failed (no room on the disk, say). */
 const FAILED_START_MS = 300;
 const LOOK_MS = 200;
-/** The tree goes on with the clock before a step for up to a second, and somewhat more on a busy machine. */
-const NOTICE_MS = 2_500;
 /** From the first sight of a new runner until it takes runs. */
 const RUNNER_WARM_MS = 1_500;
 const OTHERS_GO_ON_MS = 3_000;

@@ -24,7 +24,7 @@ export const RUNS_OPTIONS = {
     max: 10_000_000,
     example: '50000',
     description:
-      'Runs that wait for a place, about 1.5 KB of memory each. While there are so many, schedules wait too; what falls behind by more than its grace obeys its misfire policy.',
+      'Runs that wait for a place, or whose result waits for a commit, about 1.5 KB of memory each. While there are so many, schedules wait too; what falls behind by more than its grace obeys its misfire policy.',
   }),
   startDeadlineMs: duration({
     name: 'start-deadline',
