@@ -219,6 +219,7 @@ describe('the runner dies alone', () => {
     ['runner.start.written', { outcome: 'failed', exitCode: 7 }, 1],
     // The exit was seen but not yet taken from the kernel.
     ['runner.exit.seen', { outcome: 'failed', exitCode: 7 }, 1],
+    ['runner.end.before', { outcome: 'failed', exitCode: 7 }, 1],
     ['runner.end.written', { outcome: 'failed', exitCode: 7 }, 1],
   ];
   test.each(gaps)('at %s: %j', async (point, expected, starts) => {

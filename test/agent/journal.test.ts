@@ -63,6 +63,17 @@ test('it is rewritten when large, keeps what is live, and goes on', async () => 
   log.close();
 });
 
+test('asked while a sync is under way, it is rewritten after that', async () => {
+  const log = journal(() => [accept(7)]);
+  for (let key = 100; statSync(spoolPath(directory)).size < COMPACT_BYTES; key += 1) log.append([accept(key, 100_000)]);
+  const synced = log.sync();
+  log.compactIfLarge();
+  expect(statSync(spoolPath(directory)).size).toBeGreaterThanOrEqual(COMPACT_BYTES);
+  await synced;
+  expect(statSync(spoolPath(directory)).size).toBeLessThan(10_000);
+  log.close();
+});
+
 test('a directory that has been renamed away is an error, not a new journal', () => {
   rmSync(directory, { recursive: true });
   expect(() => journal()).toThrow('ENOENT');

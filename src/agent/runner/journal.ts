@@ -37,6 +37,8 @@ export class Journal {
   #compactAt = COMPACT_BYTES;
   #dirty = false;
   #syncing = false;
+  /** It was too large while a sync was under way. */
+  #compactDue = false;
   #waiting: (() => void)[] = [];
   #timer: Timer | null = null;
 
@@ -100,8 +102,9 @@ export class Journal {
     });
   }
 
-  /** Rewrites the file when most of it is about executions long acknowledged. */
+  /** Rewrites the file when most of it is about executions long acknowledged, at once or when the sync under way is over. */
   compactIfLarge(): void {
+    this.#compactDue = this.#syncing && this.#size >= this.#compactAt;
     if (this.#size < this.#compactAt || this.#syncing) return;
     const path = `${spoolPath(this.#options.directory)}.new`;
     const old = { fd: this.#fd, size: this.#size, allocated: this.#allocated };
@@ -134,6 +137,7 @@ export class Journal {
 
   close(): void {
     this.#timer?.cancel();
+    this.#compactDue = false;
     if (this.#dirty) fdatasyncSync(this.#fd);
     closeSync(this.#fd);
     closeSync(this.#directoryFd);
@@ -156,6 +160,7 @@ export class Journal {
       if (error !== null) throw new Error('the journal cannot be synced', { cause: error });
       for (const resolve of served) resolve();
       if (this.#waiting.length > 0) this.#startSync();
+      else if (this.#compactDue) this.compactIfLarge();
     });
   }
 }

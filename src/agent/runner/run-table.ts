@@ -176,6 +176,7 @@ export class RunTable {
     const ended = this.#ended;
     if (ended.length === 0) return;
     this.#ended = [];
+    failpoint('runner.end.before');
     this.#unwritten = this.#writeEnds([...this.#unwritten, ...ended]);
     for (const run of ended) {
       failpoint('runner.end.written');

@@ -21,7 +21,6 @@ import { RunTable } from './run-table.ts';
 import { SpareFiles } from './spare-files.ts';
 import type { Spawner } from './spawner.ts';
 import { takeOver } from './takeover.ts';
-import { ProcessTrees } from './tree.ts';
 import { Watcher } from './watcher.ts';
 
 export interface RunnerConfig {
@@ -90,7 +89,7 @@ export class Runner {
       { clock, preallocate, live: () => this.#table.records() },
     );
     this.#table.attach(this.#journal);
-    this.#watcher = new Watcher(clock, this.#table, disk, new ProcessTrees(dataDir));
+    this.#watcher = new Watcher(clock, this.#table, disk, dataDir);
     const cgroups = options.cgroups === 'off' ? null : openCgroups(dataDir);
     this.#spawner = openSpawner(libc, clock, cgroups?.home ?? null, {
       exited: (pid, status) => this.#exited(pid, status),

@@ -49,7 +49,7 @@ export interface Spawner {
 }
 
 export interface SpawnListener {
-  /** A process is dead. With ffi it is still a zombie then, so a mark written here precedes the reaping. */
+  /** A process is dead. With ffi it is still a zombie until this returns, so its mark must be written here. */
   exited(pid: number, status: number): void;
   /** One or several `done` have been called in a row: what they have in common can be done now, before any exit is told. */
   settled(): void;

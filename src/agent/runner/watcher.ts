@@ -12,7 +12,7 @@ import { cgroupOutOfMemory, killCgroup } from './cgroup.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import { lost, type Run, timeoutMessage, verdictOfEnding, verdictOfExit } from './run.ts';
 import type { RunTable } from './run-table.ts';
-import { type ProcessTrees, signal, type TreeRoot } from './tree.ts';
+import { ProcessTrees, signal, type TreeRoot } from './tree.ts';
 
 /** How often live runs are looked at; a deadline is met within this. */
 export const LOOK_INTERVAL_MS = 100;
@@ -40,8 +40,8 @@ export class Watcher {
   #measureAt = 0;
   #adoptedAt = 0;
 
-  constructor(clock: Clock, table: RunTable, disk: DiskWatch, trees: ProcessTrees) {
-    this.#trees = trees;
+  constructor(clock: Clock, table: RunTable, disk: DiskWatch, dataDir: string) {
+    this.#trees = new ProcessTrees(dataDir);
     this.#disk = disk;
     this.#clock = clock;
     this.#table = table;
@@ -84,7 +84,7 @@ export class Watcher {
     }
   }
 
-  /** The main process (or the in-process work) is over with this wait status. */
+  /** The main process is over with this wait status. Its mark is written: the kernel forgets the exit next, and nobody else was told. */
   exited(run: Run, status: number): void {
     run.exitStatus = status;
     run.exited = true;
@@ -98,6 +98,7 @@ export class Watcher {
     } else {
       this.#table.finish(run, verdictOfExit(status, run.successCodes));
     }
+    this.#table.settle();
   }
 
   /** Takes an order that an earlier runner had begun to carry out. */
