@@ -43,10 +43,12 @@ export async function runAgent(
     sayError(terminal, error);
     return EXIT.failure;
   }
+  const ended = untilEnded(node, log, terminal);
   if (loaded.config.logFormat !== 'json') terminal.talk(greeting(loaded.config, node.address));
-  return await untilEnded(node, log, terminal);
+  return await ended;
 }
 
+/** Hears signals from the call on: whoever has read that the node is up may send one at once. */
 async function untilEnded(node: RunningNode, log: Log, terminal: Terminal): Promise<number> {
   const stop = () => node.stop();
   // A closed terminal ends the node as Ctrl-C does; elsewhere HUP is a wish to re-read the options, which are read only at start.
