@@ -44,7 +44,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /**
  * Sends the request through the pool. An idempotent request whose reused connection turns out closed before any byte of the response
- * is sent once more on a fresh one (as Go and browsers do); any other is never repeated. `pool` is asked each time, because a pool that
+ * is sent once more on a fresh one (as Go and browsers do); any other only if no byte of it was sent. `pool` is asked each time, because a pool that
  * lost its last connection is no longer the one that others use.
  */
 export async function exchange(
@@ -55,7 +55,7 @@ export async function exchange(
 ): Promise<ExchangeEnd> {
   const first = new Exchange(request, sink, false);
   const end = await first.run(pool(), watch);
-  if (end.kind !== 'broken' || !first.idempotent || !first.foundStale(end.error)) return end;
+  if (end.kind !== 'broken' || !first.mayBeSentAgain(end.error)) return end;
   return new Exchange(request, sink, true).run(pool(), watch);
 }
 
@@ -64,8 +64,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly idempotent: boolean;
   /** Only a connection that has never carried a request will do. */
   readonly fresh: boolean;
-  connection: Connection | null = null;
   readonly #sink: ExchangeSink;
+  #connection: Connection | null = null;
   #reused = false;
   #sent = false;
   #head: ResponseHead | null = null;
@@ -101,15 +101,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
     });
   }
 
-  /** Whether this error is what a connection closed by the server while idle gives. */
-  foundStale(error: Error): boolean {
-    if (!this.#reused || this.#head !== null) return false;
+  /** From here on this connection sends it; until then it may be found closed. */
+  carriedBy(connection: Connection): void {
+    this.#connection = connection;
+    this.#reused = connection.served > 0;
+  }
+
+  /** Whether this error is what a connection closed by the server while idle gives, and a second try can do no harm. */
+  mayBeSentAgain(error: Error): boolean {
+    if (!this.#reused || this.#head !== null || (this.#sent && !this.idempotent)) return false;
     return ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '');
   }
 
   onRequestStart(): void {
     this.#sent = true;
-    this.#reused = (this.connection?.served ?? 0) > 0;
+    this.#reused = (this.#connection?.served ?? 0) > 0;
   }
 
   onResponseStart(_controller: unknown, status: number, headers: ResponseHead['headers']): void {
@@ -145,14 +151,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#discarded += bytes;
     if (this.#discarded <= DISCARD_BYTES_MAX || this.#head === null) return;
     this.#end({ kind: 'response', head: this.#head });
-    this.connection?.destroy();
+    this.#connection?.destroy();
   }
 
   #endNow(): void {
     const cause = this.#watch?.cause;
     if (this.settled || cause === null || cause === undefined) return;
     this.#end({ kind: 'ended', cause, phase: this.#phase() });
-    this.connection?.destroy();
+    this.#connection?.destroy();
   }
 
   #end(end: ExchangeEnd): void {
@@ -166,6 +172,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #phase(): ExchangePhase {
     if (this.#head !== null) return 'body';
     if (this.#sent) return 'headers';
-    return this.connection === null ? 'waiting' : 'connecting';
+    return this.#connection === null ? 'waiting' : 'connecting';
   }
 }

@@ -206,7 +206,7 @@ export class Connection {
 
   carry(exchange: Exchange): void {
     this.#current = exchange;
-    exchange.connection = this;
+    exchange.carriedBy(this);
     this.#client.dispatch(exchange.request, exchange);
     // Refused before it was sent (undici says nothing more then): rare enough to give up the connection.
     if (exchange.settled) this.destroy();

@@ -210,3 +210,25 @@ it('warms without opening anything', async () => {
   await turns();
   expect(open().sort()).toEqual(before.sort());
 });
+
+it.each([
+  ['says so', 'Connection: close\r\n', (socket: net.Socket) => socket.end()],
+  ['does not say so', '', (socket: net.Socket) => socket.end()],
+  ['breaks it off', '', (socket: net.Socket) => void setImmediate(() => socket.resetAndDestroy())],
+])(
+  'many at once are all served by one who closes each connection after its answer and %s',
+  async (_, header, close) => {
+    const server = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () =>
+        socket.write(`HTTP/1.1 200 OK\r\n${header}Content-Length: 2\r\n\r\nok`, () => close(socket)),
+      );
+    });
+    const url = `http://127.0.0.1:${await listen(server)}/`;
+    const executor = newExecutor();
+    for (const method of ['GET', 'POST']) {
+      const results = await Promise.all(Array.from({ length: 500 }, () => run(executor, { url, method })));
+      expect(results.filter(({ success, output }) => !success || output !== 'ok')).toEqual([]);
+    }
+  },
+);
