@@ -1,4 +1,5 @@
 /** Every run the agent has in hand, from the hand-over by the leader to the acknowledgement of its end, and the queue of those no runner has yet. */
+import { RecentNumbers } from '../lib/recent.ts';
 import type { ExecutionEnded, StartRequest, StopRequest } from '../model/agent.ts';
 import type { RunnerLink } from './runner-link.ts';
 import { ACKNOWLEDGED_MAX } from './spool.ts';
@@ -17,7 +18,7 @@ export interface Assignment {
 
 export class RunBook {
   readonly #runs = new Map<number, Assignment>();
-  readonly #acknowledged = new Set<number>();
+  readonly #acknowledged = new RecentNumbers(ACKNOWLEDGED_MAX);
   #queue: Assignment[] = [];
   #unfinished = 0;
 
@@ -96,11 +97,6 @@ export class RunBook {
   acknowledge(run: Assignment): void {
     this.#runs.delete(run.key);
     this.#acknowledged.add(run.key);
-    if (this.#acknowledged.size <= ACKNOWLEDGED_MAX) return;
-    for (const oldest of this.#acknowledged) {
-      this.#acknowledged.delete(oldest);
-      break;
-    }
   }
 }
 

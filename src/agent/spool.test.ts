@@ -47,12 +47,8 @@ function ended(key: number): ExecutionEnded {
 
 const start = (key: number): SpoolRecord => ({
   r: 'start',
-  key,
-  pid: 5,
-  startTicks: 6,
   bootId: 'b',
-  startedAtUs: 7,
-  cgroup: null,
+  runs: [{ key, pid: 5, startTicks: 6, startedAtUs: 7, cgroup: null }],
 });
 
 function write(records: readonly SpoolRecord[], tail = ''): void {
@@ -62,10 +58,10 @@ function write(records: readonly SpoolRecord[], tail = ''): void {
 test('a run from its accept mark to its acknowledgement', () => {
   write([
     { r: 'epoch', epoch: 4 },
-    { r: 'accept', run: request(1) },
-    { r: 'accept', run: request(2) },
+    { r: 'accept', runs: [request(1)] },
+    { r: 'accept', runs: [request(2)] },
     start(1),
-    { r: 'end', ended: ended(1) },
+    { r: 'end', runs: [ended(1)] },
     { r: 'ack', keys: [1] },
   ]);
   const state = readSpool(directory);
@@ -82,16 +78,16 @@ test('no file is an empty spool', () => {
 
 test('an acknowledged run does not come back by a repeated accept mark', () => {
   write([
-    { r: 'accept', run: request(1) },
-    { r: 'end', ended: ended(1) },
+    { r: 'accept', runs: [request(1)] },
+    { r: 'end', runs: [ended(1)] },
     { r: 'ack', keys: [1] },
-    { r: 'accept', run: request(1) },
+    { r: 'accept', runs: [request(1)] },
   ]);
   expect(readSpool(directory).entries.size).toBe(0);
 });
 
 test('cut anywhere, the file reads as the records before the cut', () => {
-  const records: SpoolRecord[] = [{ r: 'accept', run: request(1) }, start(1), { r: 'end', ended: ended(1) }];
+  const records: SpoolRecord[] = [{ r: 'accept', runs: [request(1)] }, start(1), { r: 'end', runs: [ended(1)] }];
   const text = Buffer.from(records.map(encodeRecord).join(''));
   const ends = records.map((_, i) =>
     Buffer.byteLength(
@@ -116,7 +112,7 @@ test('cut anywhere, the file reads as the records before the cut', () => {
 });
 
 describe('spare files', () => {
-  const accept = (key: number): SpoolRecord => ({ r: 'accept', run: request(key) });
+  const accept = (key: number): SpoolRecord => ({ r: 'accept', runs: [request(key)] });
   const spare = (...files: [number, number, number][]): SpoolRecord => ({ r: 'spare', files });
   /** Of each key the journal knows, the files it may have written to. */
   const owned = (bytes: Buffer) =>
@@ -186,7 +182,7 @@ describe('spare files', () => {
 });
 
 test('a changed byte is found, whatever it is', () => {
-  const line = encodeRecord({ r: 'accept', run: request(1) }).slice(0, -1);
+  const line = encodeRecord({ r: 'accept', runs: [request(1)] }).slice(0, -1);
   fc.assert(
     fc.property(fc.nat(line.length - 1), fc.integer({ min: 33, max: 126 }), (at, code) => {
       const changed = line.slice(0, at) + String.fromCharCode(code) + line.slice(at + 1);

@@ -5,18 +5,19 @@
 import { crc32 } from 'node:zlib';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { RecentNumbers } from '../lib/recent.ts';
 import type { ExecutionEnded, StartRequest, StopRequest } from '../model/agent.ts';
 
 export type SpoolRecord =
   | { readonly r: 'open'; readonly version: 1; readonly runner: string }
   | { readonly r: 'epoch'; readonly epoch: number }
-  | { readonly r: 'accept'; readonly run: StartRequest }
+  | { readonly r: 'accept'; readonly runs: readonly StartRequest[] }
   | SpareMark
   | StartMark
   | StopMark
   /** The main process is dead with this wait status, but its tree is still being ended. */
   | { readonly r: 'exit'; readonly key: number; readonly status: number }
-  | { readonly r: 'end'; readonly ended: ExecutionEnded }
+  | { readonly r: 'end'; readonly runs: readonly ExecutionEnded[] }
   | { readonly r: 'ack'; readonly keys: readonly number[] };
 
 /** These runs are about to write to spare files of the runner (0: to a file of their own); a file named again belongs to the later run. */
@@ -26,13 +27,17 @@ export interface SpareMark {
   readonly files: readonly (readonly [number, number, number])[];
 }
 
-/** A process (or, with pid null, an in-process run) has begun. */
+/** Processes (or, with pid null, in-process runs) have begun. */
 export interface StartMark {
   readonly r: 'start';
+  readonly bootId: string;
+  readonly runs: readonly Begun[];
+}
+
+interface Begun {
   readonly key: number;
   readonly pid: number | null;
   readonly startTicks: number;
-  readonly bootId: string;
   readonly startedAtUs: number;
   readonly cgroup: string | null;
 }
@@ -52,7 +57,7 @@ export interface SpoolEntry {
   readonly run: StartRequest;
   /** Numbers of the spare files it may have written to, 0 for none: of stdout, of stderr. */
   spare: readonly [number, number];
-  start: StartMark | null;
+  start: (Begun & { readonly bootId: string }) | null;
   stop: StopMark | null;
   exitStatus: number | null;
   ended: ExecutionEnded | null;
@@ -63,7 +68,7 @@ export interface SpoolState {
   /** Accepted and not yet acknowledged, by key. */
   readonly entries: Map<number, SpoolEntry>;
   /** Acknowledged keys, oldest first: a start of one of these must not start again. */
-  readonly acknowledged: Set<number>;
+  readonly acknowledged: RecentNumbers;
   /** Who may have written to each spare file. */
   readonly spareOf: Map<number, SpoolEntry>;
 }
@@ -103,7 +108,7 @@ export function parseSpool(bytes: Buffer): SpoolState {
 }
 
 function emptySpool(): SpoolState {
-  return { epoch: 0, entries: new Map(), acknowledged: new Set(), spareOf: new Map() };
+  return { epoch: 0, entries: new Map(), acknowledged: new RecentNumbers(ACKNOWLEDGED_MAX), spareOf: new Map() };
 }
 
 /** null: torn or damaged. */
@@ -122,19 +127,20 @@ function applyRecord(state: SpoolState, record: SpoolRecord): void {
       state.epoch = Math.max(state.epoch, record.epoch);
       return;
     case 'accept':
-      if (!state.entries.has(record.run.key) && !state.acknowledged.has(record.run.key)) {
-        const entry = { run: record.run, spare: NO_SPARE, start: null, stop: null, exitStatus: null, ended: null };
-        state.entries.set(record.run.key, entry);
+      for (const run of record.runs) {
+        if (state.entries.has(run.key) || state.acknowledged.has(run.key)) continue;
+        state.entries.set(run.key, { run, spare: NO_SPARE, start: null, stop: null, exitStatus: null, ended: null });
       }
       return;
     case 'spare':
       for (const files of record.files) applySpare(state, files);
       return;
-    case 'start': {
-      const entry = state.entries.get(record.key);
-      if (entry !== undefined) entry.start = record;
+    case 'start':
+      for (const begun of record.runs) {
+        const entry = state.entries.get(begun.key);
+        if (entry !== undefined) entry.start = { ...begun, bootId: record.bootId };
+      }
       return;
-    }
     case 'stop': {
       const entry = state.entries.get(record.key);
       if (entry !== undefined) entry.stop = record;
@@ -145,11 +151,12 @@ function applyRecord(state: SpoolState, record: SpoolRecord): void {
       if (entry !== undefined) entry.exitStatus = record.status;
       return;
     }
-    case 'end': {
-      const entry = state.entries.get(record.ended.key);
-      if (entry !== undefined) entry.ended = record.ended;
+    case 'end':
+      for (const ended of record.runs) {
+        const entry = state.entries.get(ended.key);
+        if (entry !== undefined) entry.ended = ended;
+      }
       return;
-    }
     case 'ack':
       for (const key of record.keys) acknowledge(state, key);
       return;
@@ -173,10 +180,4 @@ function omit(name: number, taken: number): number {
 function acknowledge(state: SpoolState, key: number): void {
   state.entries.delete(key);
   state.acknowledged.add(key);
-  if (state.acknowledged.size > ACKNOWLEDGED_MAX) {
-    for (const oldest of state.acknowledged) {
-      state.acknowledged.delete(oldest);
-      if (state.acknowledged.size <= ACKNOWLEDGED_MAX) break;
-    }
-  }
 }

@@ -318,7 +318,7 @@ describe('both die', () => {
       .split('\n')
       .flatMap((line) => decodeRecord(line) ?? []);
     const older = records.map((record) => (record.r === 'start' ? { ...record, bootId: 'the boot before' } : record));
-    writeFileSync(path, [...older, { r: 'accept', run: accepted } as const].map(encodeRecord).join(''));
+    writeFileSync(path, [...older, { r: 'accept', runs: [accepted] } as const].map(encodeRecord).join(''));
     for (const pid of lines('a.started')) kill(pid);
     await until(() => lines('a.started').every((pid) => !alive(pid)));
     const second = world.host();

@@ -29,7 +29,7 @@ function accept(key: number, size = 10): SpoolRecord {
     timeoutMs: null,
     killGraceMs: 0,
   };
-  return { r: 'accept', run };
+  return { r: 'accept', runs: [run] };
 }
 
 function journal(live: () => SpoolRecord[] = () => []): Journal {

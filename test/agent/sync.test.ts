@@ -52,8 +52,8 @@ function executionsBeforeSync(lines: readonly string[], keys: readonly number[])
   for (const line of lines) {
     const thread = line.split(' ', 1)[0] as string;
     if (line.includes('pwrite64(')) {
-      for (const match of line.matchAll(/\\"r\\":\\"accept\\",\\"run\\":\{\\"key\\":(\d+)/g))
-        written.add(match[1] as string);
+      if (!line.includes(String.raw`{\"r\":\"accept\",\"runs\":[`)) continue;
+      for (const match of line.matchAll(/\{\\"key\\":(\d+),\\"id\\":/g)) written.add(match[1] as string);
     } else if (line.includes('fdatasync(')) {
       syncing.set(thread, written);
       written = new Set();

@@ -173,8 +173,8 @@ class Judgement {
 /** Journal records are lines of `crc json`. */
 function* acceptMarks(bytes: string): Generator<string> {
   for (const line of bytes.split('\n')) {
-    const key = /^[0-9a-f]{8} \{"r":"accept","run":\{"key":(\d+),/.exec(line)?.[1];
-    if (key !== undefined) yield `accept ${key}`;
+    if (!/^[0-9a-f]{8} \{"r":"accept","runs":\[/.test(line)) continue;
+    for (const [, key] of line.matchAll(/\{"key":(\d+),"id":/g)) yield `accept ${key}`;
   }
 }
 

@@ -7,13 +7,13 @@ import { failpoint } from '../../lib/failpoint.ts';
 import { logHourDirectory } from '../paths.ts';
 import { readProcess } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
-import type { SpareMark, SpoolRecord, StartMark } from '../spool.ts';
+import type { SpareMark, SpoolRecord } from '../spool.ts';
 import { type Cgroups, enterCgroup, limitCgroup } from './cgroup.ts';
 import { type Executors, planShell, type ProcessPlan } from './executors.ts';
 import { failure, type Run, type Verdict, verdictOfEnding } from './run.ts';
 import { type LogLimits, RunLog } from './run-log.ts';
 import { BufferedOutput } from './run-output.ts';
-import { type RunTable, startMark } from './run-table.ts';
+import { type RunTable, startMarks } from './run-table.ts';
 import type { SpareFiles } from './spare-files.ts';
 import { forgetPrograms, resolveProgram, type Spawner, type SpawnRequest, type SpawnResult } from './spawner.ts';
 import { notFound, startFailure } from './start-failure.ts';
@@ -305,10 +305,6 @@ export class Launcher {
     failpoint('runner.start.written');
     this.#m.onBegun(run);
   }
-}
-
-function startMarks(runs: readonly Run[]): StartMark[] {
-  return runs.map(startMark).filter((mark) => mark !== null);
 }
 
 function verdictOfResult(run: Run, result: ExecutorResult): Verdict {

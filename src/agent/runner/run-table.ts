@@ -1,6 +1,7 @@
 /** The executions a runner knows, and the one place where they begin and end: mark on disk first, word to the node after. */
 import type { Clock } from '../../lib/clock.ts';
 import { failpoint } from '../../lib/failpoint.ts';
+import { RecentNumbers } from '../../lib/recent.ts';
 import type { KnownExecution } from '../../model/agent.ts';
 import { BOOT_ID } from '../identity.ts';
 import { ACKNOWLEDGED_MAX, type SpoolRecord, type StartMark } from '../spool.ts';
@@ -21,7 +22,7 @@ export class RunTable {
   readonly #runs = new Map<number, Run>();
   readonly #live = new Map<number, Run>();
   readonly #byPid = new Map<number, Run>();
-  readonly #acknowledged = new Set<number>();
+  readonly #acknowledged = new RecentNumbers(ACKNOWLEDGED_MAX);
   /** Ended in this turn of the loop: no mark on disk yet, and nobody told. */
   #ended: Run[] = [];
   #flushing = false;
@@ -134,11 +135,6 @@ export class RunTable {
 
   remember(key: number): void {
     this.#acknowledged.add(key);
-    if (this.#acknowledged.size <= ACKNOWLEDGED_MAX) return;
-    for (const oldest of this.#acknowledged) {
-      this.#acknowledged.delete(oldest);
-      break;
-    }
   }
 
   /** What is known of one key: one state or none. */
@@ -204,12 +200,12 @@ export class RunTable {
   /** How many found room. */
   #appendEnds(runs: readonly Run[]): number {
     const ends = runs.flatMap(({ ended }) => ended ?? []);
-    if (this.journal.append(ends.map((ended) => ({ r: 'end', ended })))) return runs.length;
+    if (this.journal.append([{ r: 'end', runs: ends }])) return runs.length;
     for (const [index, ended] of ends.entries()) {
       // The tail can be read from the log again; the outcome can not.
       const written =
-        this.journal.append([{ r: 'end', ended }]) ||
-        this.journal.append([{ r: 'end', ended: { ...ended, tail: '' } }]);
+        this.journal.append([{ r: 'end', runs: [ended] }]) ||
+        this.journal.append([{ r: 'end', runs: [{ ...ended, tail: '' }] }]);
       if (!written) return index;
     }
     return runs.length;
@@ -219,19 +215,21 @@ export class RunTable {
 export function recordsOf(run: Run): SpoolRecord[] {
   const { request, ended } = run;
   // An ended run's configuration is of no use any more.
-  const records: SpoolRecord[] = [{ r: 'accept', run: ended === null ? request : { ...request, config: {} } }];
-  if (ended !== null) return [...records, { r: 'end', ended }];
+  const records: SpoolRecord[] = [{ r: 'accept', runs: [ended === null ? request : { ...request, config: {} }] }];
+  if (ended !== null) return [...records, { r: 'end', runs: [ended] }];
   if (run.spare[0] + run.spare[1] > 0) records.push({ r: 'spare', files: [[request.key, ...run.spare]] });
-  const start = startMark(run);
-  if (start !== null) records.push(start);
+  records.push(...startMarks([run]));
   if (run.ending !== null)
     records.push({ r: 'stop', key: request.key, reason: run.ending.reason, message: run.ending.message });
   if (run.exitStatus !== null) records.push({ r: 'exit', key: request.key, status: run.exitStatus });
   return records;
 }
 
-export function startMark(run: Run): StartMark | null {
-  if (run.startedAtUs === null) return null;
-  const { pid, startTicks, startedAtUs, cgroup } = run;
-  return { r: 'start', key: run.request.key, pid, startTicks, bootId: BOOT_ID, startedAtUs, cgroup };
+/** One mark for those that have begun; none when none has. */
+export function startMarks(runs: readonly Run[]): StartMark[] {
+  const begun: StartMark['runs'][number][] = [];
+  for (const { request, pid, startTicks, startedAtUs, cgroup } of runs) {
+    if (startedAtUs !== null) begun.push({ key: request.key, pid, startTicks, startedAtUs, cgroup });
+  }
+  return begun.length === 0 ? [] : [{ r: 'start', bootId: BOOT_ID, runs: begun }];
 }

@@ -197,7 +197,7 @@ export class Runner {
   /** The accept marks are on disk before anything is executed, and a run whose mark found no room is refused. */
   async #accept(requests: readonly StartRequest[]): Promise<void> {
     const runs = requests.map(newRun);
-    const marks = encodeRecords(requests.map((run) => ({ r: 'accept', run })));
+    const marks = encodeRecords([{ r: 'accept', runs: requests }]);
     const room = this.#journal.hasRoom(marks.length, (this.#table.unfinished + runs.length) * RESULT_BYTES);
     failpoint('runner.accept.before');
     this.#disk.look(!room);

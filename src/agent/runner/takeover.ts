@@ -4,13 +4,14 @@
  */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import type { Clock } from '../../lib/clock.ts';
+import { RecentNumbers } from '../../lib/recent.ts';
 import type { KnownExecution } from '../../model/agent.ts';
 import { BOOT_ID, existence, isChildOf } from '../identity.ts';
 import { logFile } from '../log-index.ts';
 import { logBase, logHourDirectory, runnerDirectory } from '../paths.ts';
 import { type ProcessStat, TICKS_PER_SECOND, uptimeSeconds } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
-import { readSpool, type SpoolEntry, type SpoolState } from '../spool.ts';
+import { ACKNOWLEDGED_MAX, readSpool, type SpoolEntry, type SpoolState } from '../spool.ts';
 import { planShell } from './executors.ts';
 import { knownState, lost, newRun, type Run, type Verdict, verdictOfEnding, verdictOfExit } from './run.ts';
 import { type LogLimits, RunLog, STREAMS } from './run-log.ts';
@@ -92,7 +93,8 @@ function readWithSpares(directory: string, dataDir: string): SpoolState {
 
 /** A takeover that was interrupted leaves one run in two journals: the one that knows more counts, and acknowledged is more than all. */
 function merge(states: readonly SpoolState[]): SpoolState {
-  const merged: SpoolState = { epoch: 0, entries: new Map(), acknowledged: new Set(), spareOf: new Map() };
+  const acknowledged = new RecentNumbers(ACKNOWLEDGED_MAX * Math.max(1, states.length));
+  const merged: SpoolState = { epoch: 0, entries: new Map(), acknowledged, spareOf: new Map() };
   for (const state of states) {
     merged.epoch = Math.max(merged.epoch, state.epoch);
     for (const key of state.acknowledged) merged.acknowledged.add(key);

@@ -60,7 +60,11 @@ function record(dice: Dice, key: number): SpoolRecord {
     case 0:
       return { r: 'epoch', epoch: dice.int(100) };
     case 1:
-      return { r: 'start', key, pid: 1234, startTicks: 5, bootId: 'b', startedAtUs: KEY, cgroup: null };
+      return {
+        r: 'start',
+        bootId: 'b',
+        runs: [{ key, pid: 1234, startTicks: 5, startedAtUs: KEY, cgroup: null }],
+      };
     case 2:
       return { r: 'stop', key, reason: 'user', message: 'é😀' };
     case 3:
@@ -68,7 +72,7 @@ function record(dice: Dice, key: number): SpoolRecord {
     case 4:
       return { r: 'ack', keys: [key] };
     default:
-      return { r: 'accept', run: { key, job: 'j', config: { command: dice.noise(30) } } as unknown as StartRequest };
+      return { r: 'accept', runs: [{ key, job: 'j', config: { command: dice.noise(30) } } as unknown as StartRequest] };
   }
 }
 
@@ -78,7 +82,7 @@ const journals: Target = {
   limitMs: 400,
   run(dice) {
     const records = Array.from({ length: dice.size(20) }, (_, index) => record(dice, KEY + dice.int(index + 1)));
-    const accepted = new Set(records.flatMap((one) => (one.r === 'accept' ? [one.run.key] : [])));
+    const accepted = new Set(records.flatMap((one) => (one.r === 'accept' ? one.runs.map(({ key }) => key) : [])));
     const lines: SpoolRecord[] = [{ r: 'open', version: 1, runner: 'x' }, ...records];
     const bytes = dice.mangleBytes(Buffer.from(lines.map(encodeRecord).join('')));
     const padded = dice.chance(0.5) ? Buffer.concat([bytes, Buffer.alloc(512)]) : bytes;
