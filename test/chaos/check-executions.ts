@@ -201,13 +201,14 @@ class Comparison {
     switch (reason) {
       case 'exit':
       case 'expectation':
+        if (this.#killedUnderItsShell()) return;
         if (executor === 'shell' && (end === null || end.code === 0))
           this.#wrong(end === null ? 'it never ended by itself' : 'it ended with 0');
         if (executor === 'http' && (end === null || end.code === 200))
           this.#wrong(end === null ? 'the answer was never sent whole' : 'the answer was 200');
         return;
       case 'signal':
-        if (!log.jobKills.some(({ id }) => id === this.#execution.id)) this.#wrong('nobody killed it');
+        if (!this.#killed()) this.#wrong('nobody killed it');
         return;
       case 'timeout':
         if (timeoutMs === null) return this.#wrong(`${name} has no timeout`);
@@ -256,7 +257,16 @@ class Comparison {
     const { exitCode, outcome } = this.#execution;
     if (this.#job.executor === 'http' || exitCode === null || outcome === 'lost') return;
     if (end !== null && end.code !== exitCode) this.#wrong(`it ended with ${end.code}`);
-    if (end === null) this.#wrong('it never ended by itself');
+    if (end === null && !this.#killedUnderItsShell()) this.#wrong('it never ended by itself');
+  }
+
+  #killed(): boolean {
+    return this.#facts.observed.log.jobKills.some(({ id }) => id === this.#execution.id);
+  }
+
+  /** The shell lives on and ends with the code that says so (128 + SIGKILL). */
+  #killedUnderItsShell(): boolean {
+    return this.#job.throughShell && this.#execution.exitCode === 137 && this.#killed();
   }
 
   #times(): void {

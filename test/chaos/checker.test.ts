@@ -31,6 +31,14 @@ const failsOnce = (world: Forged, n: number) => {
   return parts;
 };
 
+const diesUnderItsShell = (world: Forged) => {
+  const { evidence, execution, run } = pick(world, 3);
+  evidence.end = null;
+  Object.assign(execution, { outcome: 'failed', reason: 'exit', exitCode: 137 });
+  Object.assign(run, { outcome: 'failed', reason: 'exit' });
+  return execution;
+};
+
 const loses = (world: Forged, n: number, reason: string) => {
   const parts = pick(world, n);
   Object.assign(parts.run, { outcome: 'lost', reason });
@@ -155,6 +163,7 @@ const PLANTS: readonly Plant[] = [
     Object.assign(execution, { outcome: 'failed', reason: 'signal', exitCode: null, signal: 'SIGKILL' });
     Object.assign(run, { outcome: 'failed', reason: 'signal' });
   } },
+  { what: 'a death under its shell that nobody caused', kind: 'wrong', job: { throughShell: true }, plant: diesUnderItsShell },
   { what: 'a cancel that nobody asked for', kind: 'wrong', plant: (world) => {
     Object.assign(pick(world, 3).run, { outcome: 'cancelled', reason: 'user' });
   } },
@@ -243,6 +252,12 @@ describe('the checker', () => {
     expect(findings(world)).toEqual([]);
     plant(world);
     expectOnly(world, kind);
+  });
+
+  test('allows the code of a shell whose job was killed', () => {
+    const world = forge({ throughShell: true });
+    world.log.jobKills = [{ id: diesUnderItsShell(world).id, at: T0 + 4_100 }];
+    expect(findings(world)).toEqual([]);
   });
 
   test('allows a loss when runner and node both died during the run', () => {

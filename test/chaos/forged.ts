@@ -181,6 +181,7 @@ function forgedJob(options: Partial<ChaosJob>): Mutable<ChaosJob> {
     atLeastOnce: false,
     timeoutMs: null,
     killGraceMs: 1000,
+    throughShell: false,
     jitterMs: 0,
     misfire: { graceMs: 5_000, policy: 'last', max: 100 },
     body: {},

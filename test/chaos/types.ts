@@ -20,6 +20,8 @@ export interface ChaosJob {
   readonly atLeastOnce: boolean;
   readonly timeoutMs: number | null;
   readonly killGraceMs: number;
+  /** The job is a child of a shell. */
+  readonly throughShell: boolean;
   readonly jitterMs: number;
   readonly misfire: { readonly graceMs: number; readonly policy: 'skip' | 'last' | 'all'; readonly max: number };
   /** The body of the POST. */

@@ -128,6 +128,7 @@ function makeJob(
     atLeastOnce: family.atLeastOnce ?? false,
     timeoutMs: family.timeoutMs ?? null,
     killGraceMs: 1_000,
+    throughShell: family.throughShell === true,
     jitterMs: family.jitterMs ?? 0,
     misfire,
   };
