@@ -45,6 +45,12 @@ async function ran(more: number): Promise<void> {
   await eventually(`${more} more runs`, async () => (starts().length >= from + more ? true : undefined));
 }
 
+/** Looked at once: while what was missed catches up, the next look finds more. */
+function expectNoneTwice(): void {
+  const seen = starts();
+  expect(seen.filter((instant, at) => seen.indexOf(instant) !== at)).toEqual([]);
+}
+
 const covered = (runs: readonly Run[]): number => runs.reduce((sum, { count }) => sum + count, 0);
 
 skipUnless(existsSync(FAKETIME), 'no faketime')('the clock stepped', () => {
@@ -59,7 +65,7 @@ skipUnless(existsSync(FAKETIME), 'no faketime')('the clock stepped', () => {
     const instants = runs.map(({ scheduled_at }) => Date.parse(scheduled_at));
     const span = (Math.max(...instants) - Math.min(...instants)) / 1000 + 1;
     expect(covered(runs)).toBe(span);
-    expect(new Set(starts()).size).toBe(starts().length);
+    expectNoneTwice();
     expect((await node.get('/metrics')).text).toMatch(/^belfry_clock_steps_total [1-9]/m);
   }, 60_000);
 
@@ -79,7 +85,7 @@ skipUnless(existsSync(FAKETIME), 'no faketime')('the clock stepped', () => {
     });
     await ran(2);
     expect(starts().length).toBeGreaterThan(before);
-    expect(new Set(starts()).size).toBe(starts().length);
+    expectNoneTwice();
     await eventually('health', async () => ((await node.get('/health')).status === 200 ? true : undefined));
   }, 60_000);
 });
