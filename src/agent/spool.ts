@@ -34,7 +34,7 @@ export interface StartMark {
   readonly runs: readonly Begun[];
 }
 
-interface Begun {
+export interface Begun {
   readonly key: number;
   readonly pid: number | null;
   readonly startTicks: number;

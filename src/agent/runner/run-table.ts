@@ -4,7 +4,7 @@ import { failpoint } from '../../lib/failpoint.ts';
 import { RecentNumbers } from '../../lib/recent.ts';
 import type { KnownExecution } from '../../model/agent.ts';
 import { BOOT_ID } from '../identity.ts';
-import { ACKNOWLEDGED_MAX, type SpoolRecord, type StartMark } from '../spool.ts';
+import { ACKNOWLEDGED_MAX, type Begun, type SpoolRecord, type StartMark } from '../spool.ts';
 import { removeCgroup } from './cgroup.ts';
 import type { Journal } from './journal.ts';
 import type { Peer } from './peer.ts';
@@ -227,7 +227,7 @@ export function recordsOf(run: Run): SpoolRecord[] {
 
 /** One mark for those that have begun; none when none has. */
 export function startMarks(runs: readonly Run[]): StartMark[] {
-  const begun: StartMark['runs'][number][] = [];
+  const begun: Begun[] = [];
   for (const { request, pid, startTicks, startedAtUs, cgroup } of runs) {
     if (startedAtUs !== null) begun.push({ key: request.key, pid, startTicks, startedAtUs, cgroup });
   }

@@ -93,7 +93,7 @@ function readWithSpares(directory: string, dataDir: string): SpoolState {
 
 /** A takeover that was interrupted leaves one run in two journals: the one that knows more counts, and acknowledged is more than all. */
 function merge(states: readonly SpoolState[]): SpoolState {
-  const acknowledged = new RecentNumbers(ACKNOWLEDGED_MAX * Math.max(1, states.length));
+  const acknowledged = new RecentNumbers(ACKNOWLEDGED_MAX * states.length);
   const merged: SpoolState = { epoch: 0, entries: new Map(), acknowledged, spareOf: new Map() };
   for (const state of states) {
     merged.epoch = Math.max(merged.epoch, state.epoch);

@@ -44,8 +44,8 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /**
  * Sends the request through the pool. An idempotent request whose reused connection turns out closed before any byte of the response
- * is sent once more on a fresh one (as Go and browsers do); any other only if no byte of it was sent. `pool` is asked each time, because a pool that
- * lost its last connection is no longer the one that others use.
+ * is sent once more on a fresh one (as Go and browsers do); any other only if no byte of it was sent. `pool` is asked each time,
+ * because a pool that lost its last connection is no longer the one that others use.
  */
 export async function exchange(
   pool: () => OriginPool,
