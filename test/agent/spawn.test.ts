@@ -1,7 +1,12 @@
 /** Many starts at once through the spawning thread: each gets its own arguments, environment and input, and no exit comes before its start. */
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFileSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { allProcesses } from '../../src/agent/process-table.ts';
+import { openCgroups } from '../../src/agent/runner/cgroup.ts';
 import type { StartRequest } from '../../src/model/agent.ts';
 import { AgentWorld, type Host, kill, until } from './kit.ts';
 
@@ -142,6 +147,91 @@ test('dead orphans of jobs hold up no exit while starts are under way', async ()
   expect(endedBefore.length).toBeGreaterThan(runs.length / 2);
   await until(() => children().length === 0);
 });
+
+test('a program whose file cannot be opened for a while holds up no other start', async () => {
+  const host = await startHost();
+  const slow = world.path('slow');
+  copyFileSync('/bin/true', slow);
+  const lease = await leaseOn(slow);
+  const stuck = world.run({ command: slow }, { jobId: 1 });
+  const others = Array.from({ length: 100 }, () => world.run({ command: '/bin/true' }, { jobId: 2 }));
+  host.tell({ start: [stuck, ...others] });
+  for (const { key } of others) expect(await host.ended(key)).toMatchObject({ outcome: 'succeeded' });
+  expect(positions(host, 'started').has(stuck.key)).toBe(false);
+  lease.kill();
+  expect(await host.ended(stuck.key)).toMatchObject({ outcome: 'succeeded' });
+});
+
+test('what the runner has open is open in none of the threads that start', async () => {
+  const host = await startHost();
+  const [runner] = await host.runnerPids();
+  expect(await tailsOf(host, [world.run({ command: 'ls -l /proc/self/fd', shell: 'true' })])).toHaveLength(1);
+  const tasks = readdirSync(`/proc/${runner}/task`).map((task) => `/proc/${runner}/task/${task}`);
+  const opened = (task: string) =>
+    readdirSync(`${task}/fd`)
+      .filter((fd) => Number(fd) > 2)
+      .map((fd) => readlinkSync(`${task}/fd/${fd}`))
+      .filter((target) => target.startsWith(world.dataDir) || target.startsWith('socket:'));
+  expect(opened(`/proc/${runner}/task/${runner}`).length).toBeGreaterThan(10);
+  const threads = tasks.filter((task) => opened(task).length === 0);
+  expect(threads).toHaveLength(2);
+});
+
+test.runIf(openCgroups(tmpdir()) !== null)('many at once, each in a control group of its own', async () => {
+  const host = world.host({ spawn: 'ffi', cgroups: 'on', ack: true });
+  await host.known();
+  // A child of the first moment: whoever is in the group by then stays in it.
+  const command = '(cat /proc/self/cgroup) | grep "^0::"';
+  const runs = Array.from({ length: 60 }, () => world.run({ command, shell: 'true' }, { jobId: 1 }));
+  const groups = await tailsOf(host, runs);
+  expect(groups.map((group) => group.trim().split('-').at(-1))).toEqual(runs.map(({ key }) => String(key)));
+});
+
+test.runIf(openCgroups(tmpdir()) !== null)(
+  'some in groups of their own, some in none: nobody in a foreign one',
+  async () => {
+    const host = world.host({ spawn: 'ffi', cgroups: 'auto', ack: true });
+    await host.known();
+    const [runner] = await host.runnerPids();
+    const home = lastOf(readFileSync(`/proc/${runner}/cgroup`, 'utf8'));
+    let own = 0;
+    for (let round = 0; round < 8; round += 1) {
+      const command = '(cat /proc/self/cgroup)';
+      const runs = Array.from({ length: 36 }, () => world.run({ command, shell: 'true' }, { jobId: 1 }));
+      // Of a dozen at once the last ones have groups, and the next dozen comes while those start.
+      for (const from of [0, 12, 24]) host.tell({ start: runs.slice(from, from + 12) });
+      for (const { key } of runs) {
+        const group = lastOf((await host.ended(key)).tail);
+        const isOwn = group.endsWith(`-${key}`);
+        if (isOwn) own += 1;
+        else expect(group).toBe(home);
+      }
+    }
+    expect(own).toBeGreaterThan(8);
+  },
+);
+
+function lastOf(cgroup: string): string {
+  return cgroup.trim().split('\n').at(-1) as string;
+}
+
+/** A process that lets nobody open the file until it is ended (for at most the 45 s of /proc/sys/fs/lease-break-time). */
+async function leaseOn(path: string): Promise<{ kill: () => void }> {
+  const script = `
+    import { openSync } from 'node:fs';
+    import { openLibc } from './src/agent/runner/libc.ts';
+    process.on('SIGIO', () => undefined);
+    const F_SETLEASE = 1024, F_WRLCK = 1;
+    const failed = openLibc().call.fcntl(openSync(process.argv[1], 'r+'), F_SETLEASE, F_WRLCK) !== 0;
+    console.log(failed ? 'failed' : 'held');
+    setTimeout(() => undefined, 40_000);`;
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', script, path], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [said] = (await once(holder.stdout, 'data')) as [Buffer];
+  expect(String(said).trim()).toBe('held');
+  return { kill: () => void holder.kill('SIGKILL') };
+}
 
 function sha(text: string): string {
   return createHash('sha256').update(text).digest('hex');

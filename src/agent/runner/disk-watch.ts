@@ -4,7 +4,7 @@
  */
 import { closeSync, ftruncateSync, openSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Preallocate } from './files.ts';
 
 export interface DiskWatchOptions {
@@ -20,12 +20,15 @@ export interface DiskWatchModules {
 
 /** Free space is looked at this often while something runs or the disk is full. */
 export const DISK_LOOK_INTERVAL_MS = 200;
+/** How often a full disk is looked at again without anybody asking. */
+const RETRY_MS = 1000;
 
 export class DiskWatch {
   readonly #options: DiskWatchOptions;
   readonly #modules: DiskWatchModules;
   readonly #fd: number;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  #retry: Timer | null = null;
   /** Nothing may be accepted, and what runs keeps little output. */
   full = false;
 
@@ -34,6 +37,7 @@ export class DiskWatch {
     this.#modules = modules;
     this.#fd = openSync(join(options.directory, 'room'), 'w', 0o600);
     this.full = !this.#take();
+    if (this.full) this.#retryLater();
   }
 
   /** Cheap to call often: looks at most every DISK_LOOK_INTERVAL_MS, unless something has just failed for want of room. */
@@ -51,6 +55,7 @@ export class DiskWatch {
   }
 
   close(): void {
+    this.#retry?.cancel();
     closeSync(this.#fd);
   }
 
@@ -61,6 +66,16 @@ export class DiskWatch {
   #change(full: boolean): void {
     this.full = full;
     this.#modules.onChange(full);
+    this.#retry?.cancel();
+    if (full) this.#retryLater();
+  }
+
+  /** Live runs are looked at by the watcher, which looks at the disk too; without any, the end of a full disk is looked for here. */
+  #retryLater(): void {
+    this.#retry = this.#modules.clock.setTimer(RETRY_MS, () => {
+      this.#retryLater();
+      this.look();
+    });
   }
 
   #freeBytes(): number {

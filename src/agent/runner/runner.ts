@@ -19,7 +19,7 @@ import { newRun, type Run } from './run.ts';
 import type { LogLimits } from './run-log.ts';
 import { RunTable } from './run-table.ts';
 import { SpareFiles } from './spare-files.ts';
-import type { Spawner } from './spawner.ts';
+import type { Exit, Spawner } from './spawner.ts';
 import { takeOver } from './takeover.ts';
 import { Watcher } from './watcher.ts';
 
@@ -34,8 +34,6 @@ export interface RunnerConfig {
 const RESULT_BYTES = 2048;
 /** Output a live run keeps while the disk is full. */
 const OUTPUT_BYTES_WHEN_FULL = 128 * 1024;
-/** How often a full disk is looked at again. */
-const DISK_RETRY_MS = 1000;
 
 export class Runner {
   readonly #config: RunnerConfig;
@@ -50,7 +48,6 @@ export class Runner {
   readonly #watcher: Watcher;
   readonly #logLimits: LogLimits;
   #idleTimer: Timer | null = null;
-  #diskTimer: Timer | null = null;
   readonly #disk: DiskWatch;
   /** Exits told by the node that it still keeps. */
   readonly #toldPids: number[] = [];
@@ -67,7 +64,7 @@ export class Runner {
     const preallocate = preallocator(libc, directory);
     const disk = new DiskWatch(
       { directory, reserveBytes: options.journalReserveBytes },
-      { clock, preallocate, onChange: (full) => this.#diskChanged(full) },
+      { clock, preallocate, onChange: (full) => this.#peer.send({ t: 'disk', full }) },
     );
     this.#disk = disk;
     this.#logLimits = {
@@ -92,7 +89,7 @@ export class Runner {
     this.#watcher = new Watcher(clock, this.#table, disk, dataDir);
     const cgroups = options.cgroups === 'off' ? null : openCgroups(dataDir);
     this.#spawner = openSpawner(libc, clock, cgroups?.home ?? null, {
-      exited: (pid, status) => this.#exited(pid, status),
+      exited: (exits) => this.#exited(exits),
       settled: () => this.#launcher.settled(),
     });
     this.#spareFiles = SpareFiles.open({ dataDir, directory }, libc);
@@ -266,12 +263,16 @@ export class Runner {
 
   // Exits
 
-  #exited(pid: number, status: number): void {
-    const run = this.#table.byPid(pid);
-    // Orphans of a job come to this process too, as subreaper; their exits mean nothing.
-    if (run === undefined || run.exited) return;
-    failpoint('runner.exit.seen');
-    this.#watcher.exited(run, status);
+  /** Their marks are written when this returns: the kernel forgets the exits next, and nobody else was told. */
+  #exited(exits: readonly Exit[]): void {
+    for (const { pid, status } of exits) {
+      const run = this.#table.byPid(pid);
+      // Orphans of a job come to this process too, as subreaper; their exits mean nothing.
+      if (run === undefined || run.exited) continue;
+      failpoint('runner.exit.seen');
+      this.#watcher.exited(run, status);
+    }
+    this.#table.settle();
   }
 
   #watchByNode(runs: readonly Run[]): void {
@@ -322,7 +323,6 @@ export class Runner {
   #close(): void {
     this.#closed = true;
     this.#idleTimer?.cancel();
-    this.#diskTimer?.cancel();
     this.#peer.close();
     this.#watcher.close();
     this.#spawner.close();
@@ -330,20 +330,5 @@ export class Runner {
     this.#disk.close();
     this.#executors.close();
     this.#journal.close();
-  }
-
-  // Disk
-
-  /** Live runs are looked at by the watcher, which looks at the disk too; without any, the end of a full disk is looked for here. */
-  #diskChanged(full: boolean): void {
-    this.#peer.send({ t: 'disk', full });
-    this.#diskTimer?.cancel();
-    this.#diskTimer = null;
-    if (!full) return;
-    const look = () => {
-      this.#diskTimer = this.#clock.setTimer(DISK_RETRY_MS, look);
-      this.#disk.look();
-    };
-    this.#diskTimer = this.#clock.setTimer(DISK_RETRY_MS, look);
   }
 }

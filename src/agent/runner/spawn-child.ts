@@ -44,7 +44,7 @@ export class ChildProcessSpawner implements Spawner {
       });
       if (pid === undefined) return;
       child.once('exit', (code, signal) =>
-        this.#listener.exited(pid, code === null ? signalNumber(signal) : code << 8),
+        this.#listener.exited([{ pid, status: code === null ? signalNumber(signal) : code << 8 }]),
       );
       done({ kind: 'spawned', pid, startedAtUs, startTicks: null, inCgroup: false });
     } catch (error) {

@@ -1,36 +1,22 @@
 /**
- * Starts processes with posix_spawn: twice to five times as fast as child_process and without its handles. A thread of its own waits in the
- * call (spawn-thread.ts). While this spawner lives, nothing else in the process may start children, because exits are asked for with
+ * Starts processes with posix_spawn: twice to five times as fast as child_process and without its handles. Threads of their own wait in the
+ * call (spawn-threads.ts). While this spawner lives, nothing else in the process may start children, because exits are asked for with
  * waitid(P_ALL).
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { START_TOLERANCE_TICKS } from '../identity.ts';
 import { TICKS_PER_SECOND } from '../process-table.ts';
 import type { Libc } from './libc.ts';
 import { ArgumentWriter } from './spawn-arguments.ts';
-import {
-  ARENA_BYTES,
-  ATTRIBUTES,
-  COMPLETED,
-  CONTROL,
-  SIGINFO,
-  SLOT,
-  SLOTS,
-  slotAt,
-  STATUS,
-  STOPPING,
-  STRINGS,
-  SUBMITTED,
-  type ThreadData,
-  WAITING,
-} from './spawn-memory.ts';
+import { ARENA_BYTES, SIGINFO, SLOT, SLOTS, slotAt, STATUS, STRINGS } from './spawn-memory.ts';
 import { at, KeptActions, prepareAttributes, writeActions, writeHome } from './spawn-setup.ts';
-import type { Spawner, SpawnListener, SpawnRequest, SpawnResult } from './spawner.ts';
+import { SpawnThreads } from './spawn-threads.ts';
+import type { Exit, Spawner, SpawnListener, SpawnRequest, SpawnResult } from './spawner.ts';
 
 const P_ALL = 0;
+const P_PID = 1;
 const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x0100_0000;
@@ -45,11 +31,12 @@ const NS_PER_TICK = 1e9 / TICKS_PER_SECOND;
 const REAP_GATHER_MS = 40;
 /** SIGCHLD may be merged or lost while the loop is blocked; asking again this often bounds the delay. */
 const REAP_INTERVAL_MS = 250;
-const THREAD = new URL('./spawn-thread.ts', import.meta.url);
-/** It makes next to no garbage: a small heap keeps the runner small. */
-const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16, stackSizeMb: 1 };
+/** Exits told by themselves before the others are looked for one process at a time, to be told together. */
+const SINGLE_EXITS = 4;
+/** With more processes than this asking each of them costs more than it saves. */
+const ASKED_MAX = 2048;
 
-/** The memory file's name lies behind the large place for arguments. */
+/** The memory file's names lie behind the large place for arguments. */
 const LARGE_END = ARENA_BYTES - 64;
 
 type Done = (result: SpawnResult) => void;
@@ -62,6 +49,8 @@ interface Submitted {
   readonly isLarge: boolean;
   /** Its file actions are its own, to be destroyed. */
   readonly ownActions: boolean;
+  /** Counts all starts. */
+  readonly number: number;
 }
 
 export class FfiSpawner implements Spawner {
@@ -73,16 +62,16 @@ export class FfiSpawner implements Spawner {
   readonly #listener: SpawnListener;
   readonly #arguments: ArgumentWriter;
   readonly #actions: KeptActions;
-  readonly #control: Int32Array;
-  readonly #thread: Worker;
+  readonly #threads: SpawnThreads;
   readonly #nullFd: number;
   readonly #onSignal = () => this.#reapSoon();
+  /** By slot. */
   readonly #underWay: (Submitted | null)[] = Array.from({ length: SLOTS }, () => null);
+  readonly #freeSlots = Array.from({ length: SLOTS }, (_, index) => index);
   /** Starts that wait for the one large place. */
   readonly #large: { request: SpawnRequest; done: Done }[] = [];
   #largeUsed = false;
   #submitted = 0;
-  #collected = 0;
   /** Processes of ours that are not reaped. */
   readonly #live = new Set<number>();
   /** A dead process nobody knows: one whose start is still on its way here, unless all that were under way have come. */
@@ -92,7 +81,7 @@ export class FfiSpawner implements Spawner {
   #reapedAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * `home`: the control group of this process, to which it returns from those of its runs; null: no run has one. `broken`: the thread has
+   * `home`: the control group of this process, to which it returns from those of its runs; null: no run has one. `broken`: a thread has
    * died, which no start can go wrong enough for.
    */
   constructor(libc: Libc, clock: Clock, home: string | null, listener: SpawnListener, broken: (error: Error) => void) {
@@ -100,24 +89,12 @@ export class FfiSpawner implements Spawner {
     this.#clock = clock;
     this.#listener = listener;
     this.#arguments = new ArgumentWriter(libc.arena);
-    this.#control = new Int32Array(libc.arena.memory, CONTROL, 8);
     this.#nullFd = openSync('/dev/null', 'r');
     this.#actions = new KeptActions(libc, this.#nullFd);
     prepareAttributes(libc);
     writeHome(libc, home);
-    const { memory, base } = libc.arena;
-    this.#thread = new Worker(THREAD, {
-      workerData: { memory, base, attributes: ATTRIBUTES } satisfies ThreadData,
-      resourceLimits: THREAD_LIMITS,
-    });
-    this.ready = new Promise((resolve) => {
-      this.#thread.once('message', () => {
-        this.#thread.unref();
-        resolve();
-      });
-    });
-    this.#thread.on('message', () => this.#collect());
-    this.#thread.on('error', broken);
+    this.#threads = new SpawnThreads(libc.arena, () => this.#collect(), broken);
+    this.ready = this.#threads.ready;
     process.on('SIGCHLD', this.#onSignal);
   }
 
@@ -132,22 +109,51 @@ export class FfiSpawner implements Spawner {
     this.#reapTimer?.cancel();
     this.#reapTimer = null;
     this.#reapedAt = this.#clock.monotonic();
+    for (let single = 1; ; single += 1) {
+      const first = this.#look(P_ALL, 0);
+      if (first === null) return;
+      const isAwaited = this.#isAwaited(first.pid);
+      const together = (isAwaited || single > SINGLE_EXITS) && this.#live.size <= ASKED_MAX;
+      const exits = together ? this.#lookAtLive() : [];
+      if (!isAwaited && (!together || !this.#live.has(first.pid))) exits.push(first);
+      this.#tell(exits);
+      if (isAwaited) return;
+      if (together) single = 0;
+    }
+  }
+
+  /** Exits of processes whose start is known. The kernel shows the first dead one only, until that is taken. */
+  #lookAtLive(): Exit[] {
+    const exits: Exit[] = [];
+    for (const pid of this.#live) {
+      const exit = this.#look(P_PID, pid);
+      if (exit !== null) exits.push(exit);
+    }
+    return exits;
+  }
+
+  /** An exit, left where it is. */
+  #look(of: number, id: number): Exit | null {
     const { call, arena } = this.#libc;
-    for (;;) {
-      arena.view.setInt32(SIGINFO + 16, 0, true);
-      if (call.waitid(P_ALL, 0, at(this.#libc, SIGINFO), WEXITED | WNOHANG | WNOWAIT) !== 0) break;
-      const pid = arena.view.getInt32(SIGINFO + 16, true);
-      if (pid === 0 || this.#isAwaited(pid)) break;
-      const code = arena.view.getInt32(SIGINFO + 8, true);
-      const value = arena.view.getInt32(SIGINFO + 24, true);
-      this.#listener.exited(pid, code === CLD_EXITED ? value << 8 : value);
-      call.waitpid(pid, at(this.#libc, STATUS), WNOHANG);
+    arena.view.setInt32(SIGINFO + 16, 0, true);
+    if (call.waitid(of, id, at(this.#libc, SIGINFO), WEXITED | WNOHANG | WNOWAIT) !== 0) return null;
+    const pid = arena.view.getInt32(SIGINFO + 16, true);
+    if (pid === 0) return null;
+    const code = arena.view.getInt32(SIGINFO + 8, true);
+    const value = arena.view.getInt32(SIGINFO + 24, true);
+    return { pid, status: code === CLD_EXITED ? value << 8 : value };
+  }
+
+  #tell(exits: readonly Exit[]): void {
+    this.#listener.exited(exits);
+    for (const { pid } of exits) {
+      this.#libc.call.waitpid(pid, at(this.#libc, STATUS), WNOHANG);
       this.#live.delete(pid);
     }
   }
 
   #reapSoon(): void {
-    const waitMs = this.#submitted === this.#collected ? 0 : this.#reapedAt + REAP_GATHER_MS - this.#clock.monotonic();
+    const waitMs = this.#freeSlots.length === SLOTS ? 0 : this.#reapedAt + REAP_GATHER_MS - this.#clock.monotonic();
     if (waitMs <= 0) this.reap();
     else this.#reapTimer ??= this.#clock.setTimer(waitMs, () => this.reap());
   }
@@ -158,27 +164,27 @@ export class FfiSpawner implements Spawner {
     this.#timer = null;
     this.#reapTimer?.cancel();
     this.#reapTimer = null;
-    Atomics.store(this.#control, STOPPING, 1);
-    this.#handOver(0);
+    this.#threads.close();
     closeSync(this.#nullFd);
   }
 
   /** Its exit must not be told before its start. */
   #isAwaited(pid: number): boolean {
-    if (this.#live.has(pid) || this.#submitted === this.#collected) return false;
+    if (this.#live.has(pid) || this.#freeSlots.length === SLOTS) return false;
     // A background child that outlived its job came here with the job's session; what is started here leads one of its own. Were each of
     // them waited for too, a storm of starts would hold up the exits behind them until it is over.
     if (this.#libc.call.getsid(pid) !== pid) return false;
     if (this.#held?.pid !== pid) this.#held = { pid, until: this.#submitted };
-    if (((this.#collected - this.#held.until) | 0) < 0) return true;
+    const { until } = this.#held;
+    if (this.#underWay.some((start) => start !== null && start.number < until)) return true;
     this.#held = null;
     return false;
   }
 
   /** null: it is on its way. */
   #submit(request: SpawnRequest, done: Done): SpawnResult | null {
-    const index = this.#submitted & (SLOTS - 1);
-    if (this.#underWay[index] !== null) throw new Error(`more than ${SLOTS} starts under way`);
+    const index = this.#freeSlots.at(-1);
+    if (index === undefined) throw new Error(`more than ${SLOTS} starts under way`);
     const slot = slotAt(index);
     let prepared = this.#arguments.write(request, slot + SLOT.strings, slot + SLOT.end);
     const isLarge = prepared === 'E2BIG';
@@ -196,37 +202,30 @@ export class FfiSpawner implements Spawner {
     view.setBigUint64(slot + SLOT.envp, base + BigInt(prepared.envp), true);
     const kept = this.#actions.find(request);
     const actions = kept ?? slot + SLOT.actions;
-    if (kept === null) writeActions(this.#libc, actions, prepared, stdin);
+    if (kept === null) writeActions(this.#libc, actions, prepared, this.#stdinOf(stdin));
     view.setBigUint64(slot + SLOT.actionsAt, base + BigInt(actions), true);
     view.setBigUint64(slot + SLOT.cgroup, prepared.cgroup === 0 ? 0n : base + BigInt(prepared.cgroup), true);
-    this.#underWay[index] = { done, stdin, isLarge, ownActions: kept === null };
+    this.#freeSlots.pop();
+    this.#underWay[index] = { done, stdin, isLarge, ownActions: kept === null, number: this.#submitted };
+    this.#submitted += 1;
     this.#largeUsed ||= isLarge;
-    this.#handOver(1);
+    this.#threads.submit(index);
     return null;
   }
 
-  #handOver(count: number): void {
-    this.#submitted = (this.#submitted + count) | 0;
-    Atomics.store(this.#control, SUBMITTED, this.#submitted);
-    Atomics.store(this.#control, WAITING, 1);
-    Atomics.notify(this.#control, SUBMITTED);
-  }
-
-  /** Takes what the thread has carried out. */
+  /** Takes what the threads have carried out. */
   #collect(): void {
-    // Before looking, so that what is carried out from here on is told.
-    Atomics.store(this.#control, WAITING, 1);
-    const completed = Atomics.load(this.#control, COMPLETED);
-    if (completed === this.#collected) return;
-    while (this.#collected !== completed) {
-      const index = this.#collected & (SLOTS - 1);
+    const indexes = this.#threads.collect();
+    if (indexes.length === 0) return;
+    for (const index of indexes) {
       const { done, stdin, isLarge, ownActions } = this.#underWay[index] as Submitted;
-      this.#underWay[index] = null;
-      this.#collected = (this.#collected + 1) | 0;
+      const result = this.#resultOf(slotAt(index));
       if (isLarge) this.#largeUsed = false;
       if (stdin !== this.#nullFd) closeSync(stdin);
       if (ownActions) this.#libc.call.posix_spawn_file_actions_destroy(at(this.#libc, slotAt(index) + SLOT.actions));
-      done(this.#resultOf(slotAt(index)));
+      this.#underWay[index] = null;
+      this.#freeSlots.push(index);
+      done(result);
     }
     this.#timer ??= this.#clock.setTimer(REAP_INTERVAL_MS, () => this.#onTimer());
     this.#listener.settled();
@@ -262,6 +261,13 @@ export class FfiSpawner implements Spawner {
     if (fd < 0) return 'EMFILE';
     for (let done = 0; done < content.length;) done += writeSync(fd, content, done, content.length - done, done);
     return fd;
+  }
+
+  /** The thread has a table of descriptors of its own, in which only the first one is the same file: others by their path. */
+  #stdinOf(fd: number): number | bigint {
+    if (fd === this.#nullFd) return fd;
+    this.#libc.arena.bytes.write(`/proc/${process.pid}/fd/${fd}\0`, LARGE_END, 'latin1');
+    return at(this.#libc, LARGE_END);
   }
 }
 

@@ -21,15 +21,26 @@ export const ONESELF = 4080;
 export const KEPT = 4096;
 export const STRINGS = 128 * 1024;
 
-/** Starts handed over, and carried out; both count up and wrap at 2^32. */
+/** Starts handed over, taken by a thread, and carried out; they count up and wrap at 2^32. */
 export const SUBMITTED = 0;
-export const COMPLETED = 1;
+export const TAKEN = 1;
+export const COMPLETED = 2;
+/** Counts what threads are to wake up for. */
+export const WAKE = 6;
 /** 1: the runner's thread wants a message when starts are carried out. */
-export const WAITING = 2;
-export const STOPPING = 3;
+export const WAITING = 3;
+export const STOPPING = 4;
+/** Starts under way in the control group of this process; -1: one has moved the process into its own. */
+export const AT_HOME = 5;
 
-/** Starts under way at once: what the thread works off while the other one is busy for some milliseconds. A power of two. */
+/** Starts under way at once: what the threads work off while the runner's own is busy for some milliseconds. A power of two. */
 export const SLOTS = 32;
+/** Slots in the order in which they were handed over. */
+export const RING = 1536;
+/** One word for each slot: */
+export const STATES = RING + SLOTS * 4;
+export const UNDER_WAY = 1;
+export const CARRIED_OUT = 2;
 const SLOT_BYTES = 32 * 1024;
 /** File actions that stay for further starts, each with room for its two paths. */
 export const ACTIONS = ARENA_BYTES + SLOTS * SLOT_BYTES;

@@ -97,16 +97,18 @@ export class KeptActions {
   }
 }
 
+/** `stdin`: a descriptor of the thread that starts, or the address of a path. */
 export function writeActions(
   libc: Libc,
   offset: number,
   prepared: Pick<Prepared, 'out' | 'err' | 'cwd'>,
-  stdin: number,
+  stdin: number | bigint,
 ): void {
   const { call } = libc;
   const actions = at(libc, offset);
   call.posix_spawn_file_actions_init(actions);
-  call.posix_spawn_file_actions_adddup2(actions, stdin, 0);
+  if (typeof stdin === 'number') call.posix_spawn_file_actions_adddup2(actions, stdin, 0);
+  else call.posix_spawn_file_actions_addopen(actions, 0, stdin, constants.O_RDONLY, 0);
   call.posix_spawn_file_actions_addopen(actions, 1, at(libc, prepared.out), OUTPUT_FLAGS, OUTPUT_MODE);
   call.posix_spawn_file_actions_addopen(actions, 2, at(libc, prepared.err), OUTPUT_FLAGS, OUTPUT_MODE);
   if (prepared.cwd !== 0) call.posix_spawn_file_actions_addchdir_np(actions, at(libc, prepared.cwd));

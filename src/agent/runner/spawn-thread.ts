@@ -1,28 +1,42 @@
 /**
- * The thread that waits in posix_spawn. A start keeps its caller waiting until the child has its program, half a millisecond of another
+ * A thread that waits in posix_spawn. A start keeps its caller waiting until the child has its program, half a millisecond of another
  * core's work, in which the runner's own thread takes messages, exits and results. Everything is prepared by that thread in shared memory;
  * here is only the call.
  */
 import type { DynamicLibraryResult } from 'node:ffi';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import {
-  CONTROL,
+  AT_HOME,
+  CARRIED_OUT,
   COMPLETED,
+  CONTROL,
   HOME_GROUP,
   ONESELF,
+  RING,
+  SIGNAL_SET,
   SLOT,
   SLOTS,
   slotAt,
+  STATES,
   STOPPING,
   SUBMITTED,
-  WAITING,
+  TAKEN,
   type ThreadData,
+  WAITING,
+  WAKE,
 } from './spawn-memory.ts';
 
 const CLOCK_REALTIME = 0;
 const CLOCK_BOOTTIME = 7;
 const O_WRONLY = 1;
+const CLONE_FILES = 0x400;
+const SIG_BLOCK = 0;
+/** A start with a control group waits at most so often, and each time so long, for those of other threads. */
+const GROUP_WAITS = 20;
+const GROUP_WAIT_MS = 50;
+const DESCRIPTORS = '/proc/thread-self/fd';
 
 const SIGNATURES = {
   posix_spawn: { return: 'i32', arguments: ['pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'pointer'] },
@@ -30,6 +44,8 @@ const SIGNATURES = {
   open: { return: 'i32', arguments: ['pointer', 'i32'] },
   write: { return: 'i64', arguments: ['i32', 'pointer', 'u64'] },
   close: { return: 'i32', arguments: ['i32'] },
+  unshare: { return: 'i32', arguments: ['i32'] },
+  pthread_sigmask: { return: 'i32', arguments: ['i32', 'pointer', 'pointer'] },
 } as const;
 
 type Calls = DynamicLibraryResult<typeof SIGNATURES>['functions'];
@@ -40,47 +56,134 @@ function run({ memory, base, attributes }: ThreadData): void {
   const { posix_spawn: spawn, clock_gettime: clock } = call;
   const view = new DataView(memory);
   const control = new Int32Array(memory, CONTROL, 8);
+  const ring = new Int32Array(memory, RING, SLOTS);
+  const states = new Int32Array(memory, STATES, SLOTS);
   const attributesAt = base + BigInt(attributes);
-  const oneself = base + BigInt(ONESELF);
-  // Open for good: without a free descriptor it could not come back, and the next runs would be born in a foreign group.
-  const home = call.open(base + BigInt(HOME_GROUP), O_WRONLY);
+  leaveDescriptors(call, base + BigInt(SIGNAL_SET));
+  const groups = new Groups(call, control, base);
   parentPort?.postMessage(null);
-  for (let done = 0; ;) {
-    Atomics.wait(control, SUBMITTED, done);
+  for (;;) {
+    const wake = Atomics.load(control, WAKE);
     if (Atomics.load(control, STOPPING) === 1) return;
-    while (done !== Atomics.load(control, SUBMITTED)) {
-      const slot = slotAt(done & (SLOTS - 1));
-      const at = base + BigInt(slot);
-      const pointer = (offset: number) => view.getBigUint64(slot + offset, true);
-      const group = pointer(SLOT.cgroup);
-      const entered = group !== 0n && home >= 0 && enter(call, group, oneself);
-      clock(CLOCK_REALTIME, at + BigInt(SLOT.startedAt));
-      clock(CLOCK_BOOTTIME, at + BigInt(SLOT.earliest));
-      const [program, actions, argv] = [pointer(SLOT.program), pointer(SLOT.actionsAt), pointer(SLOT.argv)];
-      const errno = spawn(at + BigInt(SLOT.pid), program, actions, attributesAt, argv, pointer(SLOT.envp));
-      clock(CLOCK_BOOTTIME, at + BigInt(SLOT.latest));
-      if (entered) call.write(home, oneself, 1n);
-      view.setInt32(slot + SLOT.inCgroup, entered ? 1 : 0, true);
-      view.setInt32(slot + SLOT.errno, errno, true);
-      done = (done + 1) | 0;
-      Atomics.store(control, COMPLETED, done);
-      // Half of them at once: woken for each one the runner's thread would find its caches cold each time.
-      const enough = done === Atomics.load(control, SUBMITTED) || (done & (SLOTS / 2 - 1)) === 0;
-      if (enough && Atomics.exchange(control, WAITING, 0) === 1) parentPort?.postMessage(null);
+    const index = take(control, ring);
+    if (index === null) {
+      Atomics.wait(control, WAKE, wake);
+      continue;
     }
+    const slot = slotAt(index);
+    const at = base + BigInt(slot);
+    const pointer = (offset: number) => view.getBigUint64(slot + offset, true);
+    const entered = groups.enter(pointer(SLOT.cgroup));
+    clock(CLOCK_REALTIME, at + BigInt(SLOT.startedAt));
+    clock(CLOCK_BOOTTIME, at + BigInt(SLOT.earliest));
+    const [program, actions, argv] = [pointer(SLOT.program), pointer(SLOT.actionsAt), pointer(SLOT.argv)];
+    const errno = spawn(at + BigInt(SLOT.pid), program, actions, attributesAt, argv, pointer(SLOT.envp));
+    clock(CLOCK_BOOTTIME, at + BigInt(SLOT.latest));
+    groups.leave(entered);
+    view.setInt32(slot + SLOT.inCgroup, entered ? 1 : 0, true);
+    view.setInt32(slot + SLOT.errno, errno, true);
+    Atomics.store(states, index, CARRIED_OUT);
+    const completed = Atomics.add(control, COMPLETED, 1) + 1;
+    // Half of them at once: woken for each one the runner's thread would find its caches cold each time.
+    const enough =
+      Atomics.load(control, TAKEN) === Atomics.load(control, SUBMITTED) || (completed & (SLOTS / 2 - 1)) === 0;
+    if (enough && Atomics.exchange(control, WAITING, 0) === 1) parentPort?.postMessage(null);
+  }
+}
+
+/** The slot of the next start that no thread has taken; null: there is none. */
+function take(control: Int32Array, ring: Int32Array): number | null {
+  for (;;) {
+    const taken = Atomics.load(control, TAKEN);
+    if (taken === Atomics.load(control, SUBMITTED)) return null;
+    // Read before it is taken: as long as it is not, its place in the ring is not written again.
+    const index = Atomics.load(ring, taken & (SLOTS - 1));
+    if (Atomics.compareExchange(control, TAKEN, taken, (taken + 1) | 0) === taken) return index;
   }
 }
 
 /**
- * Moves this whole process into a control group. A child begins in the group of its parent, so going there and back around the start is
- * what leaves no moment in which the job could fork outside of its own (a C library that starts a child in a group is too new to rely on).
+ * Control groups of runs. A child begins in the group of its parent, so the whole process goes there and back around the start: that leaves no
+ * moment in which the job could fork outside of its own (a C library that starts a child in a group is too new to rely on). Meanwhile no
+ * other thread starts anything.
  */
-function enter(call: Calls, membersFile: bigint, oneself: bigint): boolean {
-  const file = call.open(membersFile, O_WRONLY);
-  if (file < 0) return false;
-  const written = call.write(file, oneself, 1n);
-  call.close(file);
-  return written === 1n;
+class Groups {
+  readonly #call: Calls;
+  readonly #control: Int32Array;
+  readonly #oneself: bigint;
+  readonly #home: number;
+
+  constructor(call: Calls, control: Int32Array, base: bigint) {
+    this.#call = call;
+    this.#control = control;
+    this.#oneself = base + BigInt(ONESELF);
+    // Open for good: without a free descriptor it could not come back, and the next runs would be born in a foreign group.
+    this.#home = call.open(base + BigInt(HOME_GROUP), O_WRONLY);
+  }
+
+  /** `membersFile`: address of its path; 0: the run has no group. True: the process is in the run's group, alone. */
+  enter(membersFile: bigint): boolean {
+    const control = this.#control;
+    if (membersFile !== 0n && this.#home >= 0 && this.#lock()) {
+      if (this.#move(membersFile)) return true;
+      Atomics.store(control, AT_HOME, 0);
+      Atomics.notify(control, AT_HOME);
+    }
+    for (;;) {
+      const atHome = Atomics.load(control, AT_HOME);
+      if (atHome < 0) Atomics.wait(control, AT_HOME, atHome);
+      else if (Atomics.compareExchange(control, AT_HOME, atHome, atHome + 1) === atHome) return false;
+    }
+  }
+
+  /** `entered`: what `enter` returned. */
+  leave(entered: boolean): void {
+    if (entered) this.#call.write(this.#home, this.#oneself, 1n);
+    const before = entered ? Atomics.exchange(this.#control, AT_HOME, 0) : Atomics.sub(this.#control, AT_HOME, 1);
+    if (before === -1 || before === 1) Atomics.notify(this.#control, AT_HOME);
+  }
+
+  /** False: starts of other threads take too long to wait for; the run is moved into its group when it has begun. */
+  #lock(): boolean {
+    for (let waits = 0; waits < GROUP_WAITS; waits += 1) {
+      const atHome = Atomics.compareExchange(this.#control, AT_HOME, 0, -1);
+      if (atHome === 0) return true;
+      Atomics.wait(this.#control, AT_HOME, atHome, GROUP_WAIT_MS);
+    }
+    return false;
+  }
+
+  #move(membersFile: bigint): boolean {
+    const file = this.#call.open(membersFile, O_WRONLY);
+    if (file < 0) return false;
+    const written = this.#call.write(file, this.#oneself, 1n);
+    this.#call.close(file);
+    return written === 1n;
+  }
+}
+
+/**
+ * Gives this thread a table of descriptors of its own. A child copies and closes each descriptor of whoever starts it, and the runner has
+ * hundreds: spare files, connections. Copies of files and connections are closed, so that what the runner closes is closed; the rest belongs
+ * to the two event loops. Signals stay with the runner's thread, whose handlers write to descriptors of its table.
+ */
+function leaveDescriptors(call: Calls, allSignals: bigint): void {
+  call.pthread_sigmask(SIG_BLOCK, allSignals, 0n);
+  if (call.unshare(CLONE_FILES) !== 0) return;
+  for (const name of readdirSync(DESCRIPTORS)) {
+    const target = readlinkOrNothing(`${DESCRIPTORS}/${name}`);
+    const isLoops = !target.startsWith('/') && !target.startsWith('socket:');
+    if (Number(name) > 2 && !isLoops && !target.startsWith('/dev/')) call.close(Number(name));
+  }
+}
+
+/** Nothing for the descriptor that read the directory. */
+function readlinkOrNothing(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
 }
 
 if (!isMainThread) run(workerData as ThreadData);

@@ -48,9 +48,15 @@ export interface Spawner {
   close(): void;
 }
 
+/** The end of a process, with its wait status. */
+export interface Exit {
+  readonly pid: number;
+  readonly status: number;
+}
+
 export interface SpawnListener {
-  /** A process is dead. With ffi it is still a zombie until this returns, so its mark must be written here. */
-  exited(pid: number, status: number): void;
+  /** Processes are dead. With ffi they are still zombies until this returns, so their marks must be written here. */
+  exited(exits: readonly Exit[]): void;
   /** One or several `done` have been called in a row: what they have in common can be done now, before any exit is told. */
   settled(): void;
 }

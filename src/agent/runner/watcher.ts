@@ -84,7 +84,7 @@ export class Watcher {
     }
   }
 
-  /** The main process is over with this wait status. Its mark is written: the kernel forgets the exit next, and nobody else was told. */
+  /** The main process is over with this wait status. */
   exited(run: Run, status: number): void {
     run.exitStatus = status;
     run.exited = true;
@@ -98,7 +98,6 @@ export class Watcher {
     } else {
       this.#table.finish(run, verdictOfExit(status, run.successCodes));
     }
-    this.#table.settle();
   }
 
   /** Takes an order that an earlier runner had begun to carry out. */

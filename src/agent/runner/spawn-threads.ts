@@ -1,0 +1,82 @@
+/** The threads that wait in posix_spawn, seen from the runner's own one: starts go to whichever is free, by way of a ring in shared memory. */
+import { Worker } from 'node:worker_threads';
+import type { Arena } from './libc.ts';
+import {
+  ATTRIBUTES,
+  CARRIED_OUT,
+  CONTROL,
+  RING,
+  SLOTS,
+  STATES,
+  STOPPING,
+  SUBMITTED,
+  type ThreadData,
+  UNDER_WAY,
+  WAITING,
+  WAKE,
+} from './spawn-memory.ts';
+
+/**
+ * Two: while one waits for its child to have its program the other prepares the next start, and a program on a filesystem that hangs keeps
+ * only one of them. More gained nothing on two cores.
+ */
+const THREADS = 2;
+const THREAD = new URL('./spawn-thread.ts', import.meta.url);
+/** It makes next to no garbage: a small heap keeps the runner small. */
+const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16, stackSizeMb: 1 };
+
+export class SpawnThreads {
+  readonly ready: Promise<void>;
+  readonly #control: Int32Array;
+  readonly #ring: Int32Array;
+  readonly #states: Int32Array;
+  #submitted = 0;
+
+  /** `carriedOut`: `collect` has something. `broken`: a thread has died, which no start can go wrong enough for. */
+  constructor({ memory, base }: Arena, carriedOut: () => void, broken: (error: Error) => void) {
+    this.#control = new Int32Array(memory, CONTROL, 8);
+    this.#ring = new Int32Array(memory, RING, SLOTS);
+    this.#states = new Int32Array(memory, STATES, SLOTS);
+    const workerData = { memory, base, attributes: ATTRIBUTES } satisfies ThreadData;
+    const threads = Array.from({ length: THREADS }, () => {
+      const thread = new Worker(THREAD, { workerData, resourceLimits: THREAD_LIMITS });
+      thread.on('message', carriedOut);
+      thread.on('error', broken);
+      return new Promise<void>((resolve) => {
+        thread.once('message', () => {
+          thread.unref();
+          resolve();
+        });
+      });
+    });
+    this.ready = Promise.all(threads).then(() => undefined);
+  }
+
+  /** Hands over the start prepared in a free slot. */
+  submit(index: number): void {
+    Atomics.store(this.#states, index, UNDER_WAY);
+    Atomics.store(this.#ring, this.#submitted & (SLOTS - 1), index);
+    this.#submitted = (this.#submitted + 1) | 0;
+    Atomics.store(this.#control, SUBMITTED, this.#submitted);
+    Atomics.store(this.#control, WAITING, 1);
+    Atomics.add(this.#control, WAKE, 1);
+    Atomics.notify(this.#control, WAKE, 1);
+  }
+
+  /** The slots whose start has been carried out since the last call. */
+  collect(): number[] {
+    // Before looking, so that what is carried out from here on is told.
+    Atomics.store(this.#control, WAITING, 1);
+    const indexes: number[] = [];
+    for (let index = 0; index < SLOTS; index += 1) {
+      if (Atomics.compareExchange(this.#states, index, CARRIED_OUT, 0) === CARRIED_OUT) indexes.push(index);
+    }
+    return indexes;
+  }
+
+  close(): void {
+    Atomics.store(this.#control, STOPPING, 1);
+    Atomics.add(this.#control, WAKE, 1);
+    Atomics.notify(this.#control, WAKE);
+  }
+}
