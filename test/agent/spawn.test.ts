@@ -1,5 +1,5 @@
 /** Many starts at once through the spawning thread: each gets its own arguments, environment and input, and no exit comes before its start. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -175,6 +175,28 @@ test('what the runner has open is open in none of the threads that start', async
   expect(opened(`/proc/${runner}/task/${runner}`).length).toBeGreaterThan(10);
   const threads = tasks.filter((task) => opened(task).length === 0);
   expect(threads).toHaveLength(2);
+});
+
+test('input reaches a job also where children may not look into the runner (a Node with file capabilities)', () => {
+  const script = `
+    import { systemClock } from './src/lib/clock.ts';
+    import { openLibc } from './src/agent/runner/libc.ts';
+    import { FfiSpawner } from './src/agent/runner/spawn-ffi.ts';
+    const libc = openLibc(), PR_SET_DUMPABLE = 4;
+    libc.call.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n);
+    const listener = { exited: () => process.exit(), settled: () => undefined };
+    const spawner = new FfiSpawner(libc, systemClock, null, listener, (error) => { throw error; });
+    await spawner.ready;
+    const outPath = process.argv[1];
+    const files = { cwd: null, stdinPath: '', outPath, errPath: '/dev/null', filesRecur: false, cgroup: null };
+    const request = { program: '/bin/cat', words: ['cat'], environment: {}, stdin: Buffer.from('input'), ...files };
+    spawner.spawn(request, (result) => { if (result.kind === 'failed') throw new Error(result.code); });`;
+  const out = world.path('out');
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '-e', script, out];
+  const unprivileged = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all', ...node] : node;
+  const { stderr } = spawnSync(unprivileged[0] as string, unprivileged.slice(1), { encoding: 'utf8', timeout: 20_000 });
+  expect(stderr).toBe('');
+  expect(readFileSync(out, 'utf8')).toBe('input');
 });
 
 test.runIf(openCgroups(tmpdir()) !== null)('many at once, each in a control group of its own', async () => {

@@ -59,9 +59,15 @@ export function openLibc(): Libc | null {
   }
 }
 
+const PR_GET_DUMPABLE = 3;
 const PR_SET_CHILD_SUBREAPER = 36;
 
 /** Makes orphans among the descendants children of this process, so that it learns their exits. */
 export function becomeSubreaper(libc: Libc): boolean {
   return libc.call.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) === 0;
+}
+
+/** Whether children may open files of this process by way of /proc: not those of a Node that has file capabilities. */
+export function isDumpable(libc: Libc): boolean {
+  return libc.call.prctl(PR_GET_DUMPABLE, 0n, 0n, 0n, 0n) === 1;
 }

@@ -8,7 +8,7 @@ import { getSystemErrorName } from 'node:util';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { START_TOLERANCE_TICKS } from '../identity.ts';
 import { TICKS_PER_SECOND } from '../process-table.ts';
-import type { Libc } from './libc.ts';
+import { isDumpable, type Libc } from './libc.ts';
 import { ArgumentWriter } from './spawn-arguments.ts';
 import { ARENA_BYTES, SIGINFO, SLOT, SLOTS, slotAt, STATUS, STRINGS } from './spawn-memory.ts';
 import { at, KeptActions, prepareAttributes, writeActions, writeHome } from './spawn-setup.ts';
@@ -64,6 +64,8 @@ export class FfiSpawner implements Spawner {
   readonly #actions: KeptActions;
   readonly #threads: SpawnThreads;
   readonly #nullFd: number;
+  /** The threads have tables of descriptors of their own, in which only the one above is the same file. */
+  readonly #ownDescriptors: boolean;
   readonly #onSignal = () => this.#reapSoon();
   /** By slot. */
   readonly #underWay: (Submitted | null)[] = Array.from({ length: SLOTS }, () => null);
@@ -93,7 +95,8 @@ export class FfiSpawner implements Spawner {
     this.#actions = new KeptActions(libc, this.#nullFd);
     prepareAttributes(libc);
     writeHome(libc, home);
-    this.#threads = new SpawnThreads(libc.arena, () => this.#collect(), broken);
+    this.#ownDescriptors = isDumpable(libc);
+    this.#threads = new SpawnThreads(libc.arena, this.#ownDescriptors, () => this.#collect(), broken);
     this.ready = this.#threads.ready;
     process.on('SIGCHLD', this.#onSignal);
   }
@@ -263,9 +266,9 @@ export class FfiSpawner implements Spawner {
     return fd;
   }
 
-  /** The thread has a table of descriptors of its own, in which only the first one is the same file: others by their path. */
+  /** What `writeActions` takes: others than the first are opened by their path where the threads do not have them. */
   #stdinOf(fd: number): number | bigint {
-    if (fd === this.#nullFd) return fd;
+    if (fd === this.#nullFd || !this.#ownDescriptors) return fd;
     this.#libc.arena.bytes.write(`/proc/${process.pid}/fd/${fd}\0`, LARGE_END, 'latin1');
     return at(this.#libc, LARGE_END);
   }

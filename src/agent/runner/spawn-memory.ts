@@ -79,4 +79,6 @@ export interface ThreadData {
   readonly base: bigint;
   /** Offset of the prepared posix_spawnattr_t. */
   readonly attributes: number;
+  /** The thread is to have a table of descriptors of its own. */
+  readonly ownDescriptors: boolean;
 }

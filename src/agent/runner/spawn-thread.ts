@@ -50,7 +50,7 @@ const SIGNATURES = {
 
 type Calls = DynamicLibraryResult<typeof SIGNATURES>['functions'];
 
-function run({ memory, base, attributes }: ThreadData): void {
+function run({ memory, base, attributes, ownDescriptors }: ThreadData): void {
   const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi');
   const call = ffi.dlopen(null, SIGNATURES).functions;
   const { posix_spawn: spawn, clock_gettime: clock } = call;
@@ -59,7 +59,7 @@ function run({ memory, base, attributes }: ThreadData): void {
   const ring = new Int32Array(memory, RING, SLOTS);
   const states = new Int32Array(memory, STATES, SLOTS);
   const attributesAt = base + BigInt(attributes);
-  leaveDescriptors(call, base + BigInt(SIGNAL_SET));
+  if (ownDescriptors) leaveDescriptors(call, base + BigInt(SIGNAL_SET));
   const groups = new Groups(call, control, base);
   parentPort?.postMessage(null);
   for (;;) {

@@ -32,12 +32,17 @@ export class SpawnThreads {
   readonly #states: Int32Array;
   #submitted = 0;
 
-  /** `carriedOut`: `collect` has something. `broken`: a thread has died, which no start can go wrong enough for. */
-  constructor({ memory, base }: Arena, carriedOut: () => void, broken: (error: Error) => void) {
+  /** `ownDescriptors`: descriptors of this thread mean nothing to a start. `carriedOut`: `collect` has something. `broken`: a thread has died, which no start can go wrong enough for. */
+  constructor(
+    { memory, base }: Arena,
+    ownDescriptors: boolean,
+    carriedOut: () => void,
+    broken: (error: Error) => void,
+  ) {
     this.#control = new Int32Array(memory, CONTROL, 8);
     this.#ring = new Int32Array(memory, RING, SLOTS);
     this.#states = new Int32Array(memory, STATES, SLOTS);
-    const workerData = { memory, base, attributes: ATTRIBUTES } satisfies ThreadData;
+    const workerData = { memory, base, attributes: ATTRIBUTES, ownDescriptors } satisfies ThreadData;
     const threads = Array.from({ length: THREADS }, () => {
       const thread = new Worker(THREAD, { workerData, resourceLimits: THREAD_LIMITS });
       thread.on('message', carriedOut);
