@@ -1,7 +1,7 @@
 /** Starts what has been accepted: a queue worked off in small pieces, so that exits and messages get their turn between starts. */
 import { mkdirSync } from 'node:fs';
 import { executorProblem } from '../../core/executor-keys.ts';
-import type { Executor, ExecutorResult } from '../../executors/executor.ts';
+import type { Executor } from '../../executors/executor.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { failpoint } from '../../lib/failpoint.ts';
 import { logHourDirectory } from '../paths.ts';
@@ -10,9 +10,9 @@ import type { RunnerOptions } from '../protocol.ts';
 import type { SpareMark, SpoolRecord } from '../spool.ts';
 import { type Cgroups, enterCgroup, limitCgroup } from './cgroup.ts';
 import { type Executors, planShell, type ProcessPlan } from './executors.ts';
-import { failure, type Run, type Verdict, verdictOfEnding } from './run.ts';
+import { InProcess } from './in-process.ts';
+import { failure, type Run, type Verdict } from './run.ts';
 import { type LogLimits, RunLog } from './run-log.ts';
-import { BufferedOutput } from './run-output.ts';
 import { type RunTable, startMarks } from './run-table.ts';
 import type { SpareFiles } from './spare-files.ts';
 import { forgetPrograms, resolveProgram, type Spawner, type SpawnRequest, type SpawnResult } from './spawner.ts';
@@ -53,6 +53,7 @@ interface Turn {
 
 export class Launcher {
   readonly #m: LauncherModules;
+  readonly #inProcess: InProcess;
   #queue: Run[] = [];
   #head = 0;
   #pumping = false;
@@ -67,6 +68,8 @@ export class Launcher {
 
   constructor(modules: LauncherModules) {
     this.#m = modules;
+    const { options, clock, table, logLimits } = modules;
+    this.#inProcess = new InProcess({ node: options.node, clock, table, logLimits, onRoom: () => this.#pumpSoon() });
   }
 
   enqueue(runs: readonly Run[]): void {
@@ -85,10 +88,9 @@ export class Launcher {
   }
 
   #pump(): void {
-    const { spawner, clock } = this.#m;
     const turn: Turn = { processes: [], inProcess: [] };
     const end = Math.min(this.#queue.length, this.#head + PUMP_SIZE);
-    for (; this.#head < end && this.#underWay + turn.processes.length < spawner.depth; this.#head += 1) {
+    for (; this.#head < end && this.#full(turn) === null; this.#head += 1) {
       const run = this.#queue[this.#head] as Run;
       // A stop may have ended it while it waited.
       if (run.state === 'queued') this.#prepare(run, turn);
@@ -104,8 +106,20 @@ export class Launcher {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
-    if (this.#underWay >= spawner.depth) this.#waitsForSpawner = true;
-    else void clock.yield().then(() => this.#pump());
+    const full = this.#full({ processes: [], inProcess: [] });
+    if (full === 'spawner') this.#waitsForSpawner = true;
+    else if (full === 'executors') this.#inProcess.awaitRoom();
+    else this.#pumpSoon();
+  }
+
+  #pumpSoon(): void {
+    void this.#m.clock.yield().then(() => this.#pump());
+  }
+
+  /** What has no room for one more besides the turn's. */
+  #full({ processes, inProcess }: Turn): 'spawner' | 'executors' | null {
+    if (this.#underWay + processes.length >= this.#m.spawner.depth) return 'spawner';
+    return this.#inProcess.hasRoom(inProcess.length) ? null : 'executors';
   }
 
   #prepare(run: Run, turn: Turn): void {
@@ -137,7 +151,7 @@ export class Launcher {
     // Without room for the mark a run with spare files could lose its output to a takeover; one of ours is found as `start_unknown`.
     const written = marks.length === 0 || this.#m.table.journal.append(marks);
     for (const { run } of inProcess) this.#begun(run);
-    for (const { run, executor } of inProcess) this.#execute(run, executor);
+    for (const { run, executor } of inProcess) this.#inProcess.execute(run, executor);
     for (const { run, plan, log, program } of processes) {
       if (!written) log.disuse();
       const { words, environment, cwd, stdin } = plan;
@@ -246,7 +260,7 @@ export class Launcher {
     for (const run of runs) this.#begun(run);
     if (!this.#waitsForSpawner) return;
     this.#waitsForSpawner = false;
-    void this.#m.clock.yield().then(() => this.#pump());
+    this.#pumpSoon();
   }
 
   #mayHaveCgroup(): boolean {
@@ -258,35 +272,6 @@ export class Launcher {
     this.#second = second;
     this.#startsThisSecond += 1;
     return this.#startsThisSecond <= CGROUP_STARTS_PER_SECOND && this.#queue.length - this.#head <= CGROUP_QUEUE_MAX;
-  }
-
-  // Executors inside this process
-
-  #execute(run: Run, executor: Executor): void {
-    const { options, logLimits } = this.#m;
-    const output = new BufferedOutput(logLimits, run.request.key);
-    const abort = new AbortController();
-    run.output = output;
-    run.abort = abort;
-    executor
-      .execute(run.request, { output, signal: abort.signal, node: options.node })
-      .catch((error: unknown): ExecutorResult => {
-        return {
-          success: false,
-          reason: 'start',
-          message: `executor ${executor.name} broke: ${String(error)}`,
-          exitCode: null,
-        };
-      })
-      .then(async (result) => {
-        const settling = output.settle();
-        if (settling !== null) await settling;
-        this.#m.table.finish(run, verdictOfResult(run, result));
-      })
-      .catch((error: unknown) => {
-        // Its output file could not be finished: the result is known all the same.
-        this.#m.table.finish(run, failure('resources', `output: ${String(error)}`));
-      });
   }
 
   // Both
@@ -305,27 +290,6 @@ export class Launcher {
     failpoint('runner.start.written');
     this.#m.onBegun(run);
   }
-}
-
-function verdictOfResult(run: Run, result: ExecutorResult): Verdict {
-  const { message, exitCode } = result;
-  if (run.ending !== null) {
-    const verdict = verdictOfEnding(run.ending, null);
-    // The executor says at which point the time was up.
-    return result.reason === 'timeout' && verdict.reason === 'timeout'
-      ? { ...verdict, message: message ?? verdict.message }
-      : verdict;
-  }
-  const retry = result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs };
-  if (result.success) return { outcome: 'succeeded', reason: '', message: null, exitCode, signal: null, ...retry };
-  return {
-    outcome: 'failed',
-    reason: result.reason === '' ? 'exit' : result.reason,
-    message,
-    exitCode,
-    signal: null,
-    ...retry,
-  };
 }
 
 /** Unreaped it cannot be gone from /proc, however short it was; 0 only when there is no descriptor left to look, and then it is found by its environment. */

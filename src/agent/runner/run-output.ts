@@ -23,7 +23,9 @@ const LOOKS_IN_MEMORY = 5;
  */
 export class BufferedOutput implements RunOutput, OutputSink {
   readonly #limits: LogLimits;
-  readonly #log: RunLog;
+  readonly #key: number;
+  /** Once there is a file. */
+  #log: RunLog | null = null;
   #parts: Uint8Array[] = [];
   #length = 0;
   #file: Promise<FileHandle | null> | null = null;
@@ -33,7 +35,7 @@ export class BufferedOutput implements RunOutput, OutputSink {
 
   constructor(limits: LogLimits, key: number) {
     this.#limits = limits;
-    this.#log = new RunLog(limits, key);
+    this.#key = key;
   }
 
   write(chunk: Uint8Array): void {
@@ -56,15 +58,15 @@ export class BufferedOutput implements RunOutput, OutputSink {
   poll(nowUs: number): boolean {
     this.#looks += 1;
     if (this.#looks === LOOKS_IN_MEMORY && this.#length > 0) this.#spill();
-    return this.#file !== null && this.#log.poll(nowUs);
+    return this.#log?.poll(nowUs) ?? false;
   }
 
   release(): void {
-    this.#log.release();
+    this.#log?.release();
   }
 
   finish(nowUs: number): LogSummary {
-    if (this.#file === null) {
+    if (this.#log === null) {
       return {
         outputBytes: this.#length,
         logBytes: 0,
@@ -85,6 +87,7 @@ export class BufferedOutput implements RunOutput, OutputSink {
     const bytes = this.#parts.length === 1 ? (this.#parts[0] as Uint8Array) : Buffer.concat(this.#parts);
     this.#parts = [];
     this.#length = 0;
+    this.#log ??= new RunLog(this.#limits, this.#key);
     this.#file ??= openAppending(this.#log.outPath);
     this.#writing = this.#writing.then(() => this.#append(bytes));
   }
