@@ -185,6 +185,7 @@ test('input reaches a job also where children may not look into the runner (a No
     const libc = openLibc(), PR_SET_DUMPABLE = 4;
     libc.call.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n);
     const listener = { exited: () => process.exit(), settled: () => undefined };
+    setTimeout(() => process.exit(1), 15_000); // nothing else keeps it alive
     const spawner = new FfiSpawner(libc, systemClock, null, listener, (error) => { throw error; });
     await spawner.ready;
     const outPath = process.argv[1];
