@@ -1,4 +1,4 @@
-/** Many starts at once through the spawning thread: each gets its own arguments, environment and input, and no exit comes before its start. */
+/** Many starts at once through the spawning threads: each gets its own arguments, environment and input, and no exit comes before its start. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -248,7 +248,7 @@ async function leaseOn(path: string): Promise<{ kill: () => void }> {
     const failed = openLibc().call.fcntl(openSync(process.argv[1], 'r+'), F_SETLEASE, F_WRLCK) !== 0;
     console.log(failed ? 'failed' : 'held');
     setTimeout(() => undefined, 40_000);`;
-  const holder = spawn(process.execPath, ['--input-type=module', '-e', script, path], {
+  const holder = spawn(process.execPath, ['-e', script, path], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const [said] = (await once(holder.stdout, 'data')) as [Buffer];

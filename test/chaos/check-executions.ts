@@ -4,7 +4,7 @@ import type { Report } from './checker.ts';
 import { NOTICE_MS } from './clock-map.ts';
 import type { Facts } from './facts.ts';
 import { timeOutside, touches } from './stretches.ts';
-import type { ChaosJob, Evidence, HistoryExecution, HistoryRun, Stretch } from './types.ts';
+import type { ChaosJob, Evidence, HistoryExecution, HistoryRun } from './types.ts';
 
 export interface ExecutionCounts {
   readonly lost: number;
@@ -294,10 +294,7 @@ class Comparison {
   /** Recorded just before the process is made: a little earlier than its own word, never later. */
   #startAgrees(recorded: number, real: number): boolean {
     const { clock, outages } = this.#facts;
-    // A request whose start was recorded before a pause, and which was sent after it: the clock may have been stepped meanwhile.
-    const isPaused = ({ from, to }: Stretch) => this.#job.executor === 'http' && from <= real && to >= real - NOTICE_MS;
-    const from = outages.find(isPaused)?.from ?? real;
-    return clock.offsets(from - NOTICE_MS, this.#evidence?.end?.at ?? real + NOTICE_MS).some((offset) => {
+    return clock.offsets(real - NOTICE_MS, this.#evidence?.end?.at ?? real + NOTICE_MS).some((offset) => {
       const at = recorded - offset;
       return at <= real + GRAIN_MS && timeOutside(outages, at, real) <= TIME_MS;
     });
@@ -316,9 +313,7 @@ class Comparison {
     const until = outages.find((outage) => outage.from <= real + NOTICE_MS && outage.to >= real)?.to ?? real;
     return clock.offsets(real - NOTICE_MS, until + NOTICE_MS).some((offset) => {
       const at = recorded - offset;
-      // Of a request broken off here the server hears later.
-      const earlyMs = this.#job.executor === 'http' ? WIRE_MS : GRAIN_MS;
-      return at >= real - earlyMs && timeOutside(outages, real, at) <= TIME_MS;
+      return at >= real - GRAIN_MS && timeOutside(outages, real, at) <= TIME_MS;
     });
   }
 

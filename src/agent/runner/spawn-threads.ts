@@ -32,7 +32,10 @@ export class SpawnThreads {
   readonly #states: Int32Array;
   #submitted = 0;
 
-  /** `ownDescriptors`: descriptors of this thread mean nothing to a start. `carriedOut`: `collect` has something. `broken`: a thread has died, which no start can go wrong enough for. */
+  /**
+   * `ownDescriptors`: descriptors of this thread mean nothing to a start. `carriedOut`: `collect` has something. `broken`: a thread has died,
+   * which no start can go wrong enough for.
+   */
   constructor(
     { memory, base }: Arena,
     ownDescriptors: boolean,
