@@ -1,12 +1,13 @@
 /** Starts agents in processes of their own, kills what a test wants killed, and leaves nothing behind. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { AgentOptions } from '../../src/agent/agent.ts';
 import { allProcesses, isDead } from '../../src/agent/process-table.ts';
+import { openCgroups } from '../../src/agent/runner/cgroup.ts';
 import type {
   ExecutionEnded,
   ExecutionRefused,
@@ -189,6 +190,8 @@ export class AgentWorld {
   /** Ends everything this world started, waits until it has gone, and removes its files. */
   async close(): Promise<void> {
     await this.endProcesses();
+    // A runner that was killed leaves the group it was in to its successor, and here there is none.
+    if (existsSync(this.dataDir)) openCgroups(this.dataDir);
     rmSync(this.scratch, { recursive: true, force: true });
   }
 

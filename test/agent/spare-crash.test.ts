@@ -148,13 +148,14 @@ describe('all output is kept, on the right stream', () => {
     const runs = CASES.map(talker);
     const host = world.host({ spawn: 'ffi', ack: true });
     const { directory, runner } = await begin(host, runs);
+    const journal = statSync(spoolPath(directory)).ino;
     const payload = Buffer.alloc(1024 * 1024, 'p').toString('base64');
     const large = Array.from({ length: Math.ceil(COMPACT_BYTES / payload.length) }, () =>
       world.run({ command: 'true', payload }),
     );
     host.tell({ start: large });
     for (const { key } of large) await host.ended(key);
-    await until(() => statSync(spoolPath(directory)).size < payload.length);
+    await until(() => statSync(spoolPath(directory)).ino !== journal);
     await printAndKill(runs, directory, runner);
     await print('during');
     await until(() => !existsSync(directory));

@@ -4,9 +4,10 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { allProcesses } from '../../src/agent/process-table.ts';
-import { openCgroups } from '../../src/agent/runner/cgroup.ts';
+import { basename, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { allProcesses, dataMark } from '../../src/agent/process-table.ts';
+import { type Cgroups, openCgroups } from '../../src/agent/runner/cgroup.ts';
 import type { StartRequest } from '../../src/model/agent.ts';
 import { AgentWorld, type Host, kill, until } from './kit.ts';
 
@@ -189,8 +190,9 @@ test('input reaches a job also where children may not look into the runner (a No
     const spawner = new FfiSpawner(libc, systemClock, null, listener, (error) => { throw error; });
     await spawner.ready;
     const outPath = process.argv[1];
-    const files = { cwd: null, stdinPath: '', outPath, errPath: '/dev/null', filesRecur: false, cgroup: null };
-    const request = { program: '/bin/cat', words: ['cat'], environment: {}, stdin: Buffer.from('input'), ...files };
+    const files = { cwd: null, stdinPath: '', outPath, errPath: '/dev/null', filesRecur: false };
+    const group = { ownGroup: false, memLimitBytes: null };
+    const request = { program: '/bin/cat', words: ['cat'], environment: {}, stdin: Buffer.from('input'), ...files, ...group };
     spawner.spawn(request, (result) => { if (result.kind === 'failed') throw new Error(result.code); });`;
   const out = world.path('out');
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', '-e', script, out];
@@ -200,39 +202,138 @@ test('input reaches a job also where children may not look into the runner (a No
   expect(readFileSync(out, 'utf8')).toBe('input');
 });
 
-test.runIf(openCgroups(tmpdir()) !== null)('many at once, each in a control group of its own', async () => {
-  const host = world.host({ spawn: 'ffi', cgroups: 'on', ack: true });
-  await host.known();
+describe.runIf(openCgroups(tmpdir()) !== null)('control groups', () => {
   // A child of the first moment: whoever is in the group by then stays in it.
-  const command = '(cat /proc/self/cgroup) | grep "^0::"';
-  const runs = Array.from({ length: 60 }, () => world.run({ command, shell: 'true' }, { jobId: 1 }));
-  const groups = await tailsOf(host, runs);
-  expect(groups.map((group) => group.trim().split('-').at(-1))).toEqual(runs.map(({ key }) => String(key)));
-});
+  const command = '(cat /proc/self/cgroup)';
 
-test.runIf(openCgroups(tmpdir()) !== null)(
-  'some in groups of their own, some in none: nobody in a foreign one',
-  async () => {
+  test('many at once, each in one of its own', async () => {
+    const host = world.host({ spawn: 'ffi', cgroups: 'on' });
+    await host.known();
+    const runs = Array.from({ length: 60 }, () => world.run({ command, shell: 'true' }, { jobId: 1 }));
+    const groups = (await tailsOf(host, runs)).map(lastOf);
+    expect(new Set(groups).size).toBe(60);
+    const marked = groupsInMarks();
+    expect(groups).toEqual(runs.map(({ key }) => expect.stringMatching(`/${basename(marked.get(key) as string)}$`)));
+  });
+
+  test('some in groups of their own, some in none: nobody in a foreign one', async () => {
+    const host = world.host({ spawn: 'ffi', cgroups: 'auto' });
+    await host.known();
+    const foundIn = new Map<number, string>();
+    for (let round = 0; round < 8; round += 1) {
+      const runs = Array.from({ length: 36 }, () => world.run({ command, shell: 'true' }, { jobId: 1 }));
+      // Few at once have groups, and the next dozen comes while those start.
+      for (const from of [0, 5, 17, 24]) host.tell({ start: runs.slice(from, { 0: 5, 5: 17, 17: 24 }[from] ?? 36) });
+      for (const { key } of runs) foundIn.set(key, basename(lastOf((await host.ended(key)).tail)));
+    }
+    const marked = groupsInMarks();
+    const own = [...foundIn].filter(([key, group]) => marked.get(key)?.endsWith(`/${group}`));
+    expect(own.length).toBe(marked.size);
+    expect(own.length).toBeGreaterThan(8);
+    expect(foundIn.size - own.length).toBeGreaterThan(8);
+    const owned = new Set(own.map(([, group]) => group));
+    expect(owned.size).toBe(own.length);
+    for (const [key, group] of foundIn) if (!marked.has(key)) expect(owned.has(group)).toBe(false);
+  });
+
+  test('starts with and without one in turn: no stranger in anybody’s', () => {
+    const script = `
+      import { mkdirSync, readFileSync } from 'node:fs';
+      import { systemClock } from './src/lib/clock.ts';
+      import { CgroupRemover, openCgroups } from './src/agent/runner/cgroup.ts';
+      import { openLibc } from './src/agent/runner/libc.ts';
+      import { FfiSpawner } from './src/agent/runner/spawn-ffi.ts';
+      const dir = process.argv[1];
+      mkdirSync(dir);
+      const groups = { cgroups: openCgroups(dir), remover: new CgroupRemover() };
+      const listener = { exited: () => undefined, settled: () => undefined };
+      const spawner = new FfiSpawner(openLibc(), systemClock, groups, listener, (error) => { throw error; });
+      await spawner.ready;
+      const found = [];
+      for (let i = 0; i < 600;) {
+        const some = [];
+        for (const end = i + 1 + (i % 5); i < end; i += 1) {
+          const outPath = dir + '/' + i;
+          const base = { program: '/bin/cat', words: ['cat', '/proc/self/cgroup'], environment: {}, cwd: null, stdin: null };
+          const files = { stdinPath: '', outPath, errPath: '/dev/null', filesRecur: false };
+          const request = { ...base, ...files, ownGroup: i % 3 === 0, memLimitBytes: null };
+          some.push(new Promise((done) => spawner.spawn(request, done)).then(({ cgroup }) => found.push([outPath, cgroup])));
+        }
+        if (i % 2) await Promise.all(some); else await some[0];
+      }
+      while (found.length < 600) await systemClock.sleep(10);
+      await systemClock.sleep(500); // the last ones write
+      spawner.close();
+      openCgroups(dir); // removes them
+      console.log(JSON.stringify(found.map(([path, cgroup]) => [readFileSync(path, 'utf8'), cgroup])));
+      process.exit();`;
+    const command = ['--disable-warning=ExperimentalWarning', '-e', script, world.path('alternate')];
+    const { stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8', timeout: 60_000 });
+    expect(stderr).toBe('');
+    const found = JSON.parse(stdout) as [text: string, cgroup: string | null][];
+    const own = found.flatMap(([, cgroup]) => (cgroup === null ? [] : [basename(cgroup)]));
+    expect(own.length).toBeGreaterThan(50);
+    expect(new Set(own).size).toBe(own.length);
+    for (const [text, cgroup] of found) {
+      const group = basename(lastOf(text));
+      if (cgroup === null) expect(own).not.toContain(group);
+      else expect(group).toBe(basename(cgroup));
+    }
+  });
+
+  test('the runner waits in the group of the next run, has left it when that goes on, and leaves none behind', async () => {
     const host = world.host({ spawn: 'ffi', cgroups: 'auto', ack: true });
     await host.known();
     const [runner] = await host.runnerPids();
-    const home = lastOf(readFileSync(`/proc/${runner}/cgroup`, 'utf8'));
-    let own = 0;
-    for (let round = 0; round < 8; round += 1) {
-      const command = '(cat /proc/self/cgroup)';
-      const runs = Array.from({ length: 36 }, () => world.run({ command, shell: 'true' }, { jobId: 1 }));
-      // Of a dozen at once the last ones have groups, and the next dozen comes while those start.
-      for (const from of [0, 12, 24]) host.tell({ start: runs.slice(from, from + 12) });
-      for (const { key } of runs) {
-        const group = lastOf((await host.ended(key)).tail);
-        const isOwn = group.endsWith(`-${key}`);
-        if (isOwn) own += 1;
-        else expect(group).toBe(home);
-      }
+    const home = lastOf(readFileSync('/proc/self/cgroup', 'utf8'));
+    const groupOf = (pid: number | undefined) => lastOf(readFileSync(`/proc/${pid}/cgroup`, 'utf8'));
+    for (let round = 0; round < 3; round += 1) {
+      await until(() => groupOf(runner) !== home);
+      const waitsIn = groupOf(runner);
+      expect((await tailsOf(host, [world.run({ command, shell: 'true' })])).map(lastOf)).toEqual([waitsIn]);
+      await until(() => groupOf(runner) !== waitsIn);
     }
-    expect(own).toBeGreaterThan(8);
-  },
-);
+    const before = groupsOf(world.dataDir);
+    expect(before.length).toBeGreaterThan(0);
+    await host.close();
+    await until(() => groupsOf(world.dataDir).length === 0);
+  });
+
+  test('a program that hangs when it is started holds up the others for a second at most', async () => {
+    const host = world.host({ spawn: 'ffi', cgroups: 'on' });
+    await host.known();
+    const slow = world.path('slow');
+    copyFileSync('/bin/true', slow);
+    const lease = await leaseOn(slow);
+    const stuck = world.run({ command: slow }, { jobId: 1 });
+    const others = Array.from({ length: 20 }, () => world.run({ command, shell: 'true' }, { jobId: 2 }));
+    host.tell({ start: [stuck] });
+    host.tell({ start: others });
+    const groups: string[] = [];
+    for (const { key } of others) groups.push(lastOf((await host.ended(key)).tail));
+    expect(new Set(groups).size).toBe(others.length);
+    expect(positions(host, 'started').has(stuck.key)).toBe(false);
+    lease.kill();
+    expect(await host.ended(stuck.key)).toMatchObject({ outcome: 'succeeded' });
+  });
+});
+
+/** The groups that runs had for themselves, by the runner's journal. */
+function groupsInMarks(): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const runner of readdirSync(join(world.dataDir, 'runners'))) {
+    const journal = readFileSync(join(world.dataDir, 'runners', runner, 'journal'), 'utf8');
+    for (const mark of journal.matchAll(/"key":(\d+),[^{}]*"cgroup":"([^"]+)"/g))
+      found.set(Number(mark[1]), mark[2] as string);
+  }
+  return found;
+}
+
+function groupsOf(dataDir: string): string[] {
+  // Of another directory: opening one removes what is empty.
+  const { home } = openCgroups(tmpdir()) as Cgroups;
+  return readdirSync(home).filter((name) => name.startsWith(`belfry-${dataMark(dataDir).replace(':', '-')}-`));
+}
 
 function lastOf(cgroup: string): string {
   return cgroup.trim().split('\n').at(-1) as string;

@@ -1,4 +1,5 @@
-// Two nodes may live in one control group, and their runs may have one key.
+// Two nodes may live in one control group.
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,12 +11,39 @@ test('each data directory has groups of its own, and opens without removing anot
   try {
     const [one, two] = [openCgroups(directories[0]), openCgroups(directories[1])];
     if (one === null || two === null) return skip('no writable cgroup v2 is here');
-    const groups = [one.create(17), two.create(17)] as [string, string];
+    const groups = [one.create(), two.create()] as [string, string];
     expect(new Set(groups).size).toBe(2);
     openCgroups(directories[0]);
     expect(groups.map((group) => existsSync(group))).toEqual([false, true]);
     expect(removeCgroup(groups[1])).toBe(true);
   } finally {
     for (const directory of directories) rmSync(directory, { recursive: true });
+  }
+});
+
+test('a group is not killed while the killer is in it', ({ skip }) => {
+  const directory = mkdtempSync(join(tmpdir(), 'belfry-cgroup-'));
+  try {
+    const groups = openCgroups(directory);
+    if (groups === null) return skip('no writable cgroup v2 is here');
+    const script = `
+      import { spawn } from 'node:child_process';
+      import { cgroupMembers, enterCgroup, killCgroup } from './src/agent/runner/cgroup.ts';
+      const [home, path] = process.argv.slice(1);
+      enterCgroup(path, process.pid);
+      const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+      child.once('exit', (_code, signal) => console.log('ended by', signal));
+      child.once('spawn', () => {
+        killCgroup(path);
+        console.log('lives');
+        enterCgroup(home, process.pid);
+        killCgroup(path);
+      });`;
+    const words = ['--disable-warning=ExperimentalWarning', '-e', script, groups.home, groups.create() as string];
+    const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', timeout: 20_000 });
+    expect([stdout, stderr]).toEqual(['lives\nended by SIGKILL\n', '']);
+    openCgroups(directory);
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 });

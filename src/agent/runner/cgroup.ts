@@ -1,22 +1,49 @@
 /**
  * A control group (v2) per run, where one can be made: whatever the job does, its processes stay in it, and one write kills them all.
- * Making, filling and removing one costs about 0.17 ms, more than the start itself, so `auto` leaves them out of bursts (launcher.ts).
+ * Making, filling and removing one costs about 0.5 ms, as much as the start itself, so `auto` leaves them out of bursts (launcher.ts).
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { dataMark } from '../process-table.ts';
 
+const CGROUP_RETRIES = 2;
+/** Linux allows more, but nobody makes such a hierarchy. */
+export const CGROUP_PATH_MAX = 1900;
+
 export interface Cgroups {
-  /** The group of this process and parent of all others. */
+  /** The group of this process at first, and parent of all others. */
   readonly home: string;
-  /** Path of a new group for the run; null: none could be made. */
-  create(key: number): string | null;
+  /** Path of a new group; null: none could be made. */
+  create(): string | null;
 }
 
-/** null: there is no writable cgroup v2 with `cgroup.kill` here. Names hold the data directory's mark: another node may live in the same group. */
+/** Removes groups; one that something still lives in is tried again with later ones, so that none stays for good. */
+export class CgroupRemover {
+  readonly #populated = new Set<string>();
+
+  remove(path: string): void {
+    if (!removeCgroup(path)) this.#populated.add(path);
+    this.retry();
+  }
+
+  /** Those that waited longest. */
+  retry(): void {
+    let tries = CGROUP_RETRIES;
+    for (const older of this.#populated) {
+      if (tries-- === 0) break;
+      this.#populated.delete(older);
+      if (!removeCgroup(older)) this.#populated.add(older);
+    }
+  }
+}
+
+/**
+ * null: there is no writable cgroup v2 with `cgroup.kill` here. Names hold the data directory's mark, since another node may live in the
+ * same group, and the pid of the runner, whose predecessors' runs may still live in theirs.
+ */
 export function openCgroups(dataDir: string): Cgroups | null {
   const parent = ownCgroup();
-  if (parent === null) return null;
+  if (parent === null || Buffer.byteLength(parent) > CGROUP_PATH_MAX - 100) return null;
   const prefix = `belfry-${dataMark(dataDir).replace(':', '-')}-`;
   const probe = join(parent, `belfry-probe-${process.pid}`);
   try {
@@ -28,7 +55,8 @@ export function openCgroups(dataDir: string): Cgroups | null {
   } catch {
     return null; // read-only or not ours
   }
-  return { home: parent, create: (key) => create(join(parent, `${prefix}${key}`)) };
+  let made = 0;
+  return { home: parent, create: () => create(() => join(parent, `${prefix}${process.pid}-${++made}`)) };
 }
 
 /** The file of a group whose members enter it by being written there. */
@@ -47,8 +75,7 @@ export function limitCgroup(path: string, memLimitBytes: number): void {
 }
 
 export function killCgroup(path: string): void {
-  // This process is in there for the moment of a start. Were it ever left behind, the kill would be its own end.
-  if (cgroupMembers(path).includes(process.pid)) enterCgroup(dirname(path), process.pid);
+  // Just after a start this process is in there too, and the kill would be its own end; whoever is killing comes back.
   if (!cgroupMembers(path).includes(process.pid)) tryWrite(join(path, 'cgroup.kill'), '1');
 }
 
@@ -85,13 +112,17 @@ function sweep(parent: string, prefix: string): void {
   for (const name of readdirSync(parent)) if (name.startsWith(prefix)) removeCgroup(join(parent, name));
 }
 
-function create(path: string): string | null {
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return null;
+/** A name may be taken: by a group with living processes, made by a runner that had this one's pid. */
+function create(nextPath: () => string): string | null {
+  for (;;) {
+    const path = nextPath();
+    try {
+      mkdirSync(path);
+      return path;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return null;
+    }
   }
-  return path;
 }
 
 function ownCgroup(): string | null {

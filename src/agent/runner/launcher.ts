@@ -8,7 +8,6 @@ import { logHourDirectory } from '../paths.ts';
 import { readProcess } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
 import type { SpareMark, SpoolRecord } from '../spool.ts';
-import { type Cgroups, enterCgroup, limitCgroup } from './cgroup.ts';
 import { type Executors, planShell, type ProcessPlan } from './executors.ts';
 import { InProcess } from './in-process.ts';
 import { failure, type Run, type Verdict } from './run.ts';
@@ -24,7 +23,6 @@ export interface LauncherModules {
   readonly table: RunTable;
   readonly spawner: Spawner;
   readonly executors: Executors;
-  readonly cgroups: Cgroups | null;
   readonly logLimits: LogLimits;
   readonly spareFiles: SpareFiles | null;
   /** A run has begun: deadlines and output want watching. */
@@ -43,6 +41,7 @@ interface PreparedProcess {
   readonly plan: ProcessPlan;
   readonly log: RunLog;
   readonly program: string;
+  readonly ownGroup: boolean;
 }
 
 /** What one turn of the loop starts: first their marks go to disk together, then everything begins. */
@@ -152,13 +151,12 @@ export class Launcher {
     const written = marks.length === 0 || this.#m.table.journal.append(marks);
     for (const { run } of inProcess) this.#begun(run);
     for (const { run, executor } of inProcess) this.#inProcess.execute(run, executor);
-    for (const { run, plan, log, program } of processes) {
+    for (const { run, plan, log, program, ownGroup } of processes) {
       if (!written) log.disuse();
-      const { words, environment, cwd, stdin } = plan;
+      const { words, environment, cwd, stdin, memLimitBytes } = plan;
       const { stdinPath, outPath, errPath, filesRecur } = log;
-      const { cgroup } = run;
-      const request = { program, words, environment, cwd, stdin, stdinPath, outPath, errPath, filesRecur, cgroup };
-      this.#spawn(run, plan, request, true);
+      const files = { cwd, stdin, stdinPath, outPath, errPath, filesRecur };
+      this.#spawn(run, plan, { program, words, environment, ...files, ownGroup, memLimitBytes }, true);
     }
   }
 
@@ -184,8 +182,7 @@ export class Launcher {
     const program = resolveProgram(name, path);
     if (program === null) return failed(notFound(name, path));
     if (resolveProgram(plan.command, path) === null) return failed(notFound(plan.command, path));
-    if (this.#mayHaveCgroup()) run.cgroup = this.#m.cgroups?.create(run.request.key) ?? null;
-    turn.processes.push({ run, plan, log, program });
+    turn.processes.push({ run, plan, log, program, ownGroup: this.#mayHaveGroup() });
   }
 
   #takeSpareFiles(processes: readonly PreparedProcess[]): SpareMark | null {
@@ -234,7 +231,7 @@ export class Launcher {
   #spawned(
     run: Run,
     plan: ProcessPlan,
-    { pid, startedAtUs, startTicks, inCgroup }: Extract<SpawnResult, { kind: 'spawned' }>,
+    { pid, startedAtUs, startTicks, cgroup }: Extract<SpawnResult, { kind: 'spawned' }>,
   ): void {
     failpoint('runner.spawned');
     run.pid = pid;
@@ -243,10 +240,7 @@ export class Launcher {
     run.successCodes = plan.successCodes;
     run.timeoutMs = plan.timeoutMs;
     run.memLimitBytes = plan.memLimitBytes;
-    if (run.cgroup !== null) {
-      if (!inCgroup) enterCgroup(run.cgroup, pid);
-      if (plan.memLimitBytes !== null) limitCgroup(run.cgroup, plan.memLimitBytes);
-    }
+    run.cgroup = cgroup;
     this.#enter(run);
     this.#spawnedNow.push(run);
   }
@@ -263,15 +257,15 @@ export class Launcher {
     this.#pumpSoon();
   }
 
-  #mayHaveCgroup(): boolean {
-    const { cgroups, options, clock } = this.#m;
-    if (cgroups === null) return false;
-    if (options.cgroups === 'on') return true;
+  #mayHaveGroup(): boolean {
+    const { options, clock } = this.#m;
+    if (options.cgroups !== 'auto') return options.cgroups === 'on';
     const second = Math.floor(clock.monotonic() / 1000);
     if (second !== this.#second) this.#startsThisSecond = 0;
     this.#second = second;
     this.#startsThisSecond += 1;
-    return this.#startsThisSecond <= CGROUP_STARTS_PER_SECOND && this.#queue.length - this.#head <= CGROUP_QUEUE_MAX;
+    const waiting = this.#queue.length - this.#head + this.#underWay;
+    return waiting <= CGROUP_QUEUE_MAX && this.#startsThisSecond <= CGROUP_STARTS_PER_SECOND;
   }
 
   // Both

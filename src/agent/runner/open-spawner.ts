@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { RunnerOptions } from '../protocol.ts';
 import { becomeSubreaper, type Libc, openLibc } from './libc.ts';
 import { ChildProcessSpawner } from './spawn-child.ts';
-import { FfiSpawner } from './spawn-ffi.ts';
+import { FfiSpawner, type RunGroups } from './spawn-ffi.ts';
 import { selfTest } from './spawn-setup.ts';
 import type { Spawner, SpawnListener } from './spawner.ts';
 
@@ -16,12 +16,17 @@ export function usableLibc(spawn: RunnerOptions['spawn']): Libc | null {
   return null;
 }
 
-/** `home`: the control group of this process, when runs get their own in it. */
-export function openSpawner(libc: Libc | null, clock: Clock, home: string | null, listener: SpawnListener): Spawner {
-  if (libc === null) return new ChildProcessSpawner(clock, listener);
+/** `groups`: null: no run has a control group. */
+export function openSpawner(
+  libc: Libc | null,
+  clock: Clock,
+  groups: RunGroups | null,
+  listener: SpawnListener,
+): Spawner {
+  if (libc === null) return new ChildProcessSpawner(clock, groups?.cgroups ?? null, listener);
   // Orphans of jobs come here instead of to init: they stay descendants, and leave no zombies to the node.
   becomeSubreaper(libc);
-  return new FfiSpawner(libc, clock, home, listener, (error) => {
+  return new FfiSpawner(libc, clock, groups, listener, (error) => {
     throw new Error('the spawning thread has died', { cause: error });
   });
 }

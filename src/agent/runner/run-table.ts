@@ -5,13 +5,12 @@ import { RecentNumbers } from '../../lib/recent.ts';
 import type { KnownExecution } from '../../model/agent.ts';
 import { BOOT_ID } from '../identity.ts';
 import { ACKNOWLEDGED_MAX, type Begun, type SpoolRecord, type StartMark } from '../spool.ts';
-import { removeCgroup } from './cgroup.ts';
+import type { CgroupRemover } from './cgroup.ts';
 import type { Journal } from './journal.ts';
 import type { Peer } from './peer.ts';
 import { endOf, knownState, NO_OUTPUT, type Run, type Verdict } from './run.ts';
 
 /** Older control groups tried for removal with each new one. */
-const CGROUP_RETRIES = 2;
 /** Ends written at once: with the largest tails still a megabyte. */
 const ENDS_PER_WRITE = 64;
 
@@ -28,15 +27,15 @@ export class RunTable {
   #flushing = false;
   /** Ends that found no room in the journal; tried again with every later one. */
   #unwritten: Run[] = [];
-  /** Control groups of ended runs with living background children, the one tried longest ago first. */
-  readonly #populated = new Set<string>();
+  readonly #cgroups: CgroupRemover;
   #journal: Journal | null = null;
   /** Highest epoch seen; starts of a lower one are refused. */
   epoch = 0;
   /** Pid of the attached node when it is a subreaper: it can tell the exits of its own children. */
   reaperPid: number | null = null;
 
-  constructor(clock: Clock, peer: Peer, onIdle: () => void) {
+  constructor(clock: Clock, peer: Peer, cgroups: CgroupRemover, onIdle: () => void) {
+    this.#cgroups = cgroups;
     this.#clock = clock;
     this.#peer = peer;
     this.#onIdle = onIdle;
@@ -156,17 +155,6 @@ export class RunTable {
     for (const run of this.#runs.values()) yield* recordsOf(run);
   }
 
-  /** One that background children still live in is tried again with later ones, so that none stays for good. */
-  #releaseCgroup(path: string): void {
-    if (!removeCgroup(path)) this.#populated.add(path);
-    let tries = CGROUP_RETRIES;
-    for (const older of this.#populated) {
-      if (tries-- === 0) break;
-      this.#populated.delete(older);
-      if (!removeCgroup(older)) this.#populated.add(older);
-    }
-  }
-
   #flushEnds(): void {
     this.#flushing = false;
     const ended = this.#ended;
@@ -177,7 +165,7 @@ export class RunTable {
     for (const run of ended) {
       failpoint('runner.end.written');
       if (run.ended !== null) this.#peer.ended(run.ended);
-      if (run.cgroup !== null) this.#releaseCgroup(run.cgroup);
+      if (run.cgroup !== null) this.#cgroups.remove(run.cgroup);
     }
     this.#unfinished -= ended.length;
     if (this.#unfinished === 0) this.#onIdle();

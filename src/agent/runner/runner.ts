@@ -7,7 +7,7 @@ import { failpoint } from '../../lib/failpoint.ts';
 import type { ExecutionRefused, KnownExecution, StartRequest } from '../../model/agent.ts';
 import { BOOT_ID, isChildOf } from '../identity.ts';
 import { BATCH_MAX, type NodeMessage, type RunnerOptions } from '../protocol.ts';
-import { openCgroups } from './cgroup.ts';
+import { CgroupRemover, openCgroups } from './cgroup.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { Executors } from './executors.ts';
 import { holePuncher, preallocator } from './files.ts';
@@ -80,7 +80,8 @@ export class Runner {
       message: (message) => this.#receive(message),
       gone: () => this.#detached(),
     });
-    this.#table = new RunTable(clock, this.#peer, () => this.#considerEnd());
+    const remover = new CgroupRemover();
+    this.#table = new RunTable(clock, this.#peer, remover, () => this.#considerEnd());
     this.#journal = new Journal(
       { directory, runner: config.runner, reserveBytes: options.journalReserveBytes },
       { clock, preallocate, live: () => this.#table.records() },
@@ -88,7 +89,7 @@ export class Runner {
     this.#table.attach(this.#journal);
     this.#watcher = new Watcher(clock, this.#table, disk, dataDir);
     const cgroups = options.cgroups === 'off' ? null : openCgroups(dataDir);
-    this.#spawner = openSpawner(libc, clock, cgroups?.home ?? null, {
+    this.#spawner = openSpawner(libc, clock, cgroups && { cgroups, remover }, {
       exited: (exits) => this.#exited(exits),
       settled: () => this.#launcher.settled(),
     });
@@ -100,7 +101,6 @@ export class Runner {
       table: this.#table,
       spawner: this.#spawner,
       executors: this.#executors,
-      cgroups,
       logLimits: this.#logLimits,
       spareFiles: this.#spareFiles,
       onBegun: (run) => this.#watcher.watch(run),

@@ -1,5 +1,4 @@
 /** Lays out argv, envp and all strings of a start in native memory. */
-import { membersFile } from './cgroup.ts';
 import type { Arena } from './libc.ts';
 import { KEPT, STRINGS } from './spawn-memory.ts';
 import type { SpawnRequest } from './spawner.ts';
@@ -9,7 +8,7 @@ const SHORT_STRING = 160;
 const NO_ROOM = -1;
 const CONTAINS_NUL = -2;
 
-/** Offsets in the arena; cwd and cgroup are 0 when there is none. */
+/** Offsets in the arena; cwd is 0 when there is none. */
 export interface Prepared {
   readonly argv: number;
   readonly envp: number;
@@ -17,8 +16,6 @@ export interface Prepared {
   readonly out: number;
   readonly err: number;
   readonly cwd: number;
-  /** The members file of the control group. */
-  readonly cgroup: number;
 }
 
 export class ArgumentWriter {
@@ -57,9 +54,8 @@ export class ArgumentWriter {
     const out = this.#writeString(request.outPath);
     const err = this.#writeString(request.errPath);
     const cwd = request.cwd === null ? 0 : this.#writeString(request.cwd);
-    const cgroup = request.cgroup === null ? 0 : this.#writeString(membersFile(request.cgroup));
-    const worst = Math.min(program, out, err, cwd, cgroup);
-    return worst < 0 ? nameOf(worst) : { argv, envp, program, out, err, cwd, cgroup };
+    const worst = Math.min(program, out, err, cwd);
+    return worst < 0 ? nameOf(worst) : { argv, envp, program, out, err, cwd };
   }
 
   #writePointer(at: number, target: number): void {

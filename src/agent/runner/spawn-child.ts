@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
+import { type Cgroups, enterCgroup, limitCgroup } from './cgroup.ts';
 import type { Spawner, SpawnListener, SpawnRequest, SpawnResult } from './spawner.ts';
 
 export class ChildProcessSpawner implements Spawner {
@@ -10,10 +11,13 @@ export class ChildProcessSpawner implements Spawner {
   readonly ready = Promise.resolve();
   readonly depth = Number.POSITIVE_INFINITY;
   readonly #clock: Clock;
+  readonly #cgroups: Cgroups | null;
   readonly #listener: SpawnListener;
 
-  constructor(clock: Clock, listener: SpawnListener) {
+  /** `cgroups`: null: no run has a control group. */
+  constructor(clock: Clock, cgroups: Cgroups | null, listener: SpawnListener) {
     this.#clock = clock;
+    this.#cgroups = cgroups;
     this.#listener = listener;
   }
 
@@ -46,13 +50,23 @@ export class ChildProcessSpawner implements Spawner {
       child.once('exit', (code, signal) =>
         this.#listener.exited([{ pid, status: code === null ? signalNumber(signal) : code << 8 }]),
       );
-      done({ kind: 'spawned', pid, startedAtUs, startTicks: null, inCgroup: false });
+      const cgroup = request.ownGroup ? this.#group(pid, request.memLimitBytes) : null;
+      done({ kind: 'spawned', pid, startedAtUs, startTicks: null, cgroup });
     } catch (error) {
       // spawn throws for arguments the kernel cannot take (E2BIG, NUL bytes) and openSync for files it cannot open.
       done({ kind: 'failed', code: codeOf(error) });
     } finally {
       for (const fd of opened) closeSync(fd);
     }
+  }
+
+  /** What the process forked before stays outside, and is found by the other nets. */
+  #group(pid: number, memLimitBytes: number | null): string | null {
+    const path = this.#cgroups?.create() ?? null;
+    if (path === null) return null;
+    enterCgroup(path, pid);
+    if (memLimitBytes !== null) limitCgroup(path, memLimitBytes);
+    return path;
   }
 
   /** libuv does it. */

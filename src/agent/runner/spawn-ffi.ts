@@ -10,8 +10,10 @@ import { START_TOLERANCE_TICKS } from '../identity.ts';
 import { TICKS_PER_SECOND } from '../process-table.ts';
 import { isDumpable, type Libc } from './libc.ts';
 import { ArgumentWriter } from './spawn-arguments.ts';
+import { type CgroupRemover, type Cgroups, membersFile } from './cgroup.ts';
+import { SpawnGroups } from './spawn-groups.ts';
 import { ARENA_BYTES, SIGINFO, SLOT, SLOTS, slotAt, STATUS, STRINGS } from './spawn-memory.ts';
-import { at, KeptActions, prepareAttributes, writeActions, writeHome } from './spawn-setup.ts';
+import { at, KeptActions, prepareAttributes, writeActions } from './spawn-setup.ts';
 import { SpawnThreads } from './spawn-threads.ts';
 import type { Exit, Spawner, SpawnListener, SpawnRequest, SpawnResult } from './spawner.ts';
 
@@ -41,8 +43,16 @@ const LARGE_END = ARENA_BYTES - 64;
 
 type Done = (result: SpawnResult) => void;
 
+interface Waiting {
+  readonly request: SpawnRequest;
+  readonly done: Done;
+}
+
 interface Submitted {
   readonly done: Done;
+  /** The control group it has for itself. */
+  readonly group: string | null;
+  readonly memLimitBytes: number | null;
   /** To be closed when it is started. */
   readonly stdin: number;
   /** Its arguments lie in the one large place. */
@@ -51,6 +61,12 @@ interface Submitted {
   readonly ownActions: boolean;
   /** Counts all starts. */
   readonly number: number;
+}
+
+/** Where control groups of runs are made and removed. */
+export interface RunGroups {
+  readonly cgroups: Cgroups;
+  readonly remover: CgroupRemover;
 }
 
 export class FfiSpawner implements Spawner {
@@ -71,7 +87,9 @@ export class FfiSpawner implements Spawner {
   readonly #underWay: (Submitted | null)[] = Array.from({ length: SLOTS }, () => null);
   readonly #freeSlots = Array.from({ length: SLOTS }, (_, index) => index);
   /** Starts that wait for the one large place. */
-  readonly #large: { request: SpawnRequest; done: Done }[] = [];
+  readonly #large: Waiting[] = [];
+  /** null: no run has a control group. */
+  readonly #groups: SpawnGroups | null;
   #largeUsed = false;
   #submitted = 0;
   /** Processes of ours that are not reaped. */
@@ -82,11 +100,14 @@ export class FfiSpawner implements Spawner {
   #reapTimer: Timer | null = null;
   #reapedAt = Number.NEGATIVE_INFINITY;
 
-  /**
-   * `home`: the control group of this process, to which it returns from those of its runs; null: no run has one. `broken`: a thread has
-   * died, which no start can go wrong enough for.
-   */
-  constructor(libc: Libc, clock: Clock, home: string | null, listener: SpawnListener, broken: (error: Error) => void) {
+  /** `groups`: null: no run has a control group. `broken`: a thread has died, which no start can go wrong enough for. */
+  constructor(
+    libc: Libc,
+    clock: Clock,
+    groups: RunGroups | null,
+    listener: SpawnListener,
+    broken: (error: Error) => void,
+  ) {
     this.#libc = libc;
     this.#clock = clock;
     this.#listener = listener;
@@ -94,18 +115,34 @@ export class FfiSpawner implements Spawner {
     this.#nullFd = openSync('/dev/null', 'r');
     this.#actions = new KeptActions(libc, this.#nullFd);
     prepareAttributes(libc);
-    writeHome(libc, home);
     this.#ownDescriptors = isDumpable(libc);
     this.#threads = new SpawnThreads(libc.arena, this.#ownDescriptors, () => this.#collect(), broken);
     this.ready = this.#threads.ready;
+    this.#groups =
+      groups &&
+      new SpawnGroups({
+        ...groups,
+        clock,
+        move: (path) => this.#threads.move(membersFile(path)),
+      });
     process.on('SIGCHLD', this.#onSignal);
   }
 
   spawn(request: SpawnRequest, done: Done): void {
-    const failed = this.#submit(request, done);
+    if (this.#groups === null) this.#start(request, done, null);
+    else this.#groups.admit(request.ownGroup, (group) => this.#start(request, done, group));
+  }
+
+  #start(request: SpawnRequest, done: Done, group: string | null): void {
+    const failed = this.#submit(request, done, group);
     if (failed === null) return;
-    done(failed);
-    this.#listener.settled();
+    if (failed === 'later') {
+      this.#large.push({ request, done });
+    } else {
+      done(failed);
+      this.#listener.settled();
+    }
+    this.#leave(group);
   }
 
   reap(): void {
@@ -167,6 +204,7 @@ export class FfiSpawner implements Spawner {
     this.#timer = null;
     this.#reapTimer?.cancel();
     this.#reapTimer = null;
+    this.#groups?.close();
     this.#threads.close();
     closeSync(this.#nullFd);
   }
@@ -184,17 +222,14 @@ export class FfiSpawner implements Spawner {
     return false;
   }
 
-  /** null: it is on its way. */
-  #submit(request: SpawnRequest, done: Done): SpawnResult | null {
+  /** null: it is on its way; 'later': the large place is taken. */
+  #submit(request: SpawnRequest, done: Done, group: string | null): SpawnResult | 'later' | null {
     const index = this.#freeSlots.at(-1);
     if (index === undefined) throw new Error(`more than ${SLOTS} starts under way`);
     const slot = slotAt(index);
     let prepared = this.#arguments.write(request, slot + SLOT.strings, slot + SLOT.end);
     const isLarge = prepared === 'E2BIG';
-    if (isLarge && this.#largeUsed) {
-      this.#large.push({ request, done });
-      return null;
-    }
+    if (isLarge && this.#largeUsed) return 'later';
     if (isLarge) prepared = this.#arguments.write(request, STRINGS, LARGE_END);
     if (typeof prepared === 'string') return { kind: 'failed', code: prepared };
     const stdin = request.stdin === null ? this.#nullFd : this.#memoryFile(request.stdin);
@@ -207,9 +242,10 @@ export class FfiSpawner implements Spawner {
     const actions = kept ?? slot + SLOT.actions;
     if (kept === null) writeActions(this.#libc, actions, prepared, this.#stdinOf(stdin));
     view.setBigUint64(slot + SLOT.actionsAt, base + BigInt(actions), true);
-    view.setBigUint64(slot + SLOT.cgroup, prepared.cgroup === 0 ? 0n : base + BigInt(prepared.cgroup), true);
     this.#freeSlots.pop();
-    this.#underWay[index] = { done, stdin, isLarge, ownActions: kept === null, number: this.#submitted };
+    const { memLimitBytes } = request;
+    const ownActions = kept === null;
+    this.#underWay[index] = { done, group, memLimitBytes, stdin, isLarge, ownActions, number: this.#submitted };
     this.#submitted += 1;
     this.#largeUsed ||= isLarge;
     this.#threads.submit(index);
@@ -219,24 +255,36 @@ export class FfiSpawner implements Spawner {
   /** Takes what the threads have carried out. */
   #collect(): void {
     const indexes = this.#threads.collect();
+    for (const index of indexes) this.#carriedOut(index);
+    const moved = this.#threads.moved();
+    if (moved !== null) this.#groups?.moved(moved);
     if (indexes.length === 0) return;
-    for (const index of indexes) {
-      const { done, stdin, isLarge, ownActions } = this.#underWay[index] as Submitted;
-      const result = this.#resultOf(slotAt(index));
-      if (isLarge) this.#largeUsed = false;
-      if (stdin !== this.#nullFd) closeSync(stdin);
-      if (ownActions) this.#libc.call.posix_spawn_file_actions_destroy(at(this.#libc, slotAt(index) + SLOT.actions));
-      this.#underWay[index] = null;
-      this.#freeSlots.push(index);
-      done(result);
-    }
     this.#timer ??= this.#clock.setTimer(REAP_INTERVAL_MS, () => this.#onTimer());
     this.#listener.settled();
     if (!this.#largeUsed) for (const { request, done } of this.#large.splice(0)) this.spawn(request, done);
     this.#reapSoon();
   }
 
-  #resultOf(slot: number): SpawnResult {
+  #carriedOut(index: number): void {
+    const start = this.#underWay[index] as Submitted;
+    const { done, group, stdin, isLarge, ownActions } = start;
+    const result = this.#resultOf(slotAt(index), start);
+    if (isLarge) this.#largeUsed = false;
+    if (stdin !== this.#nullFd) closeSync(stdin);
+    if (ownActions) this.#libc.call.posix_spawn_file_actions_destroy(at(this.#libc, slotAt(index) + SLOT.actions));
+    this.#underWay[index] = null;
+    this.#freeSlots.push(index);
+    done(result);
+    if (group === null || result.kind === 'failed') this.#leave(group);
+  }
+
+  /** A start in a group of its own has failed, or one without is over. */
+  #leave(group: string | null): void {
+    if (group === null) this.#groups?.sharedBegun();
+    else this.#groups?.unclaim(group);
+  }
+
+  #resultOf(slot: number, { group, memLimitBytes }: Submitted): SpawnResult {
     const { view } = this.#libc.arena;
     const errno = view.getInt32(slot + SLOT.errno, true);
     if (errno !== 0) return { kind: 'failed', code: getSystemErrorName(-errno) };
@@ -247,8 +295,8 @@ export class FfiSpawner implements Spawner {
     const startedAtUs = Math.floor(nanoseconds(view, slot + SLOT.startedAt) / 1000);
     // After a pause in the middle of it only /proc tells.
     const isKnown = latest - earliest <= START_TOLERANCE_TICKS;
-    const inCgroup = view.getInt32(slot + SLOT.inCgroup, true) === 1;
-    return { kind: 'spawned', pid, startedAtUs, startTicks: isKnown ? earliest : null, inCgroup };
+    const cgroup = group !== null && this.#groups?.begun(group, pid, memLimitBytes) === true ? group : null;
+    return { kind: 'spawned', pid, startedAtUs, startTicks: isKnown ? earliest : null, cgroup };
   }
 
   #onTimer(): void {

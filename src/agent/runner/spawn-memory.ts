@@ -12,9 +12,8 @@ export const SIGINFO = 1040;
 export const SIGNAL_SET = 1280;
 /** Words of 32 bits, by the indexes below. */
 export const CONTROL = 2048;
-/** Path of the members file of the control group that the runner lives in. */
-export const HOME_GROUP = 2112;
-export const HOME_GROUP_END = 4076;
+/** Path of the members file of the control group to move to. */
+export const GROUP = 2112;
 /** What a process writes into a members file to enter the group itself. */
 export const ONESELF = 4080;
 /** Strings that hardly ever change (the node's part of the environment) keep their place from start to start. */
@@ -30,13 +29,16 @@ export const WAKE = 6;
 /** 1: the runner's thread wants a message when starts are carried out. */
 export const WAITING = 3;
 export const STOPPING = 4;
-/** Starts under way in the control group of this process; -1: one has moved the process into its own. */
-export const AT_HOME = 5;
+/** How the last move to another control group went: */
+export const MOVED = 5;
+export const DONE = 1;
+export const FAILED = 2;
 
 /** Starts under way at once: what the threads work off while the runner's own is busy for some milliseconds. A power of two. */
 export const SLOTS = 32;
-/** Slots in the order in which they were handed over. */
+/** Slots in the order in which they were handed over, or that a thread is to move the process to another control group. */
 export const RING = 1536;
+export const MOVE = -1;
 /** One word for each slot: */
 export const STATES = RING + SLOTS * 4;
 export const UNDER_WAY = 1;
@@ -62,11 +64,7 @@ export const SLOT = {
   latest: 160,
   /** Address of the file actions: this slot's own or kept ones. */
   actionsAt: 176,
-  /** Address of the path of the members file of the control group to start it in; 0: none. */
-  cgroup: 184,
-  /** 1: it was started in it. */
-  inCgroup: 192,
-  strings: 200,
+  strings: 184,
   end: SLOT_BYTES,
 } as const;
 

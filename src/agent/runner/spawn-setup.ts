@@ -1,6 +1,5 @@
 /** What posix_spawn is told besides program, arguments and environment: attributes, and which files the child opens. */
 import { closeSync, constants, openSync } from 'node:fs';
-import { membersFile } from './cgroup.ts';
 import type { Libc } from './libc.ts';
 import { ArgumentWriter, type Prepared } from './spawn-arguments.ts';
 import {
@@ -10,9 +9,6 @@ import {
   ARENA_BYTES,
   ATTRIBUTES,
   FILE_ACTIONS,
-  HOME_GROUP,
-  HOME_GROUP_END,
-  ONESELF,
   PATH_BYTES,
   PID,
   SIGNAL_SET,
@@ -43,14 +39,6 @@ export function prepareAttributes(libc: Libc): void {
   call.posix_spawnattr_setsigmask(attributes, set);
   arena.bytes.fill(0xff, SIGNAL_SET, SIGNAL_SET + 128);
   call.posix_spawnattr_setsigdefault(attributes, set);
-}
-
-export function writeHome({ arena }: Libc, home: string | null): void {
-  const room = HOME_GROUP_END - HOME_GROUP;
-  const path = home === null ? '' : membersFile(home);
-  if (Buffer.byteLength(path) >= room) throw new Error(`the path of the node's control group is longer than ${room}`);
-  arena.bytes[HOME_GROUP + arena.bytes.write(path, HOME_GROUP)] = 0;
-  arena.bytes.write('0', ONESELF);
 }
 
 /**
@@ -127,7 +115,8 @@ export function selfTest(libc: Libc): boolean {
     outPath: '/dev/null',
     errPath: '/dev/null',
     filesRecur: false,
-    cgroup: null,
+    ownGroup: false,
+    memLimitBytes: null,
   };
   const prepared = new ArgumentWriter(libc.arena).write(request, STRINGS, ARENA_BYTES);
   if (typeof prepared === 'string') return false;

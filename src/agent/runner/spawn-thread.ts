@@ -8,11 +8,14 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import {
-  AT_HOME,
   CARRIED_OUT,
   COMPLETED,
   CONTROL,
-  HOME_GROUP,
+  DONE,
+  FAILED,
+  GROUP,
+  MOVE,
+  MOVED,
   ONESELF,
   RING,
   SIGNAL_SET,
@@ -33,9 +36,6 @@ const CLOCK_BOOTTIME = 7;
 const O_WRONLY = 1;
 const CLONE_FILES = 0x400;
 const SIG_BLOCK = 0;
-/** A start with a control group waits at most so often, and each time so long, for those of other threads. */
-const GROUP_WAITS = 20;
-const GROUP_WAIT_MS = 50;
 const DESCRIPTORS = '/proc/thread-self/fd';
 
 const SIGNATURES = {
@@ -60,7 +60,6 @@ function run({ memory, base, attributes, ownDescriptors }: ThreadData): void {
   const states = new Int32Array(memory, STATES, SLOTS);
   const attributesAt = base + BigInt(attributes);
   if (ownDescriptors) leaveDescriptors(call, base + BigInt(SIGNAL_SET));
-  const groups = new Groups(call, control, base);
   parentPort?.postMessage(null);
   for (;;) {
     const wake = Atomics.load(control, WAKE);
@@ -70,17 +69,19 @@ function run({ memory, base, attributes, ownDescriptors }: ThreadData): void {
       Atomics.wait(control, WAKE, wake);
       continue;
     }
+    if (index === MOVE) {
+      Atomics.store(control, MOVED, move(call, base) ? DONE : FAILED);
+      parentPort?.postMessage(null);
+      continue;
+    }
     const slot = slotAt(index);
     const at = base + BigInt(slot);
     const pointer = (offset: number) => view.getBigUint64(slot + offset, true);
-    const entered = groups.enter(pointer(SLOT.cgroup));
     clock(CLOCK_REALTIME, at + BigInt(SLOT.startedAt));
     clock(CLOCK_BOOTTIME, at + BigInt(SLOT.earliest));
     const [program, actions, argv] = [pointer(SLOT.program), pointer(SLOT.actionsAt), pointer(SLOT.argv)];
     const errno = spawn(at + BigInt(SLOT.pid), program, actions, attributesAt, argv, pointer(SLOT.envp));
     clock(CLOCK_BOOTTIME, at + BigInt(SLOT.latest));
-    groups.leave(entered);
-    view.setInt32(slot + SLOT.inCgroup, entered ? 1 : 0, true);
     view.setInt32(slot + SLOT.errno, errno, true);
     Atomics.store(states, index, CARRIED_OUT);
     const completed = Atomics.add(control, COMPLETED, 1) + 1;
@@ -91,7 +92,7 @@ function run({ memory, base, attributes, ownDescriptors }: ThreadData): void {
   }
 }
 
-/** The slot of the next start that no thread has taken; null: there is none. */
+/** The slot of the next start that no thread has taken, or MOVE; null: there is none. */
 function take(control: Int32Array, ring: Int32Array): number | null {
   for (;;) {
     const taken = Atomics.load(control, TAKEN);
@@ -102,64 +103,13 @@ function take(control: Int32Array, ring: Int32Array): number | null {
   }
 }
 
-/**
- * Control groups of runs. A child begins in the group of its parent, so the whole process goes there and back around the start: that leaves no
- * moment in which the job could fork outside of its own (a C library that starts a child in a group is too new to rely on). Meanwhile no
- * other thread starts anything.
- */
-class Groups {
-  readonly #call: Calls;
-  readonly #control: Int32Array;
-  readonly #oneself: bigint;
-  readonly #home: number;
-
-  constructor(call: Calls, control: Int32Array, base: bigint) {
-    this.#call = call;
-    this.#control = control;
-    this.#oneself = base + BigInt(ONESELF);
-    // Open for good: without a free descriptor it could not come back, and the next runs would be born in a foreign group.
-    this.#home = call.open(base + BigInt(HOME_GROUP), O_WRONLY);
-  }
-
-  /** `membersFile`: address of its path; 0: the run has no group. True: the process is in the run's group, alone. */
-  enter(membersFile: bigint): boolean {
-    const control = this.#control;
-    if (membersFile !== 0n && this.#home >= 0 && this.#lock()) {
-      if (this.#move(membersFile)) return true;
-      Atomics.store(control, AT_HOME, 0);
-      Atomics.notify(control, AT_HOME);
-    }
-    for (;;) {
-      const atHome = Atomics.load(control, AT_HOME);
-      if (atHome < 0) Atomics.wait(control, AT_HOME, atHome);
-      else if (Atomics.compareExchange(control, AT_HOME, atHome, atHome + 1) === atHome) return false;
-    }
-  }
-
-  /** `entered`: what `enter` returned. */
-  leave(entered: boolean): void {
-    if (entered) this.#call.write(this.#home, this.#oneself, 1n);
-    const before = entered ? Atomics.exchange(this.#control, AT_HOME, 0) : Atomics.sub(this.#control, AT_HOME, 1);
-    if (before === -1 || before === 1) Atomics.notify(this.#control, AT_HOME);
-  }
-
-  /** False: starts of other threads take too long to wait for; the run is moved into its group when it has begun. */
-  #lock(): boolean {
-    for (let waits = 0; waits < GROUP_WAITS; waits += 1) {
-      const atHome = Atomics.compareExchange(this.#control, AT_HOME, 0, -1);
-      if (atHome === 0) return true;
-      Atomics.wait(this.#control, AT_HOME, atHome, GROUP_WAIT_MS);
-    }
-    return false;
-  }
-
-  #move(membersFile: bigint): boolean {
-    const file = this.#call.open(membersFile, O_WRONLY);
-    if (file < 0) return false;
-    const written = this.#call.write(file, this.#oneself, 1n);
-    this.#call.close(file);
-    return written === 1n;
-  }
+/** Moves the whole process to the control group that the runner's thread has named. */
+function move(call: Calls, base: bigint): boolean {
+  const file = call.open(base + BigInt(GROUP), O_WRONLY);
+  if (file < 0) return false;
+  const written = call.write(file, base + BigInt(ONESELF), 1n);
+  call.close(file);
+  return written === 1n;
 }
 
 /**

@@ -5,6 +5,11 @@ import {
   ATTRIBUTES,
   CARRIED_OUT,
   CONTROL,
+  DONE,
+  GROUP,
+  MOVE,
+  MOVED,
+  ONESELF,
   RING,
   SLOTS,
   STATES,
@@ -27,6 +32,7 @@ const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16,
 
 export class SpawnThreads {
   readonly ready: Promise<void>;
+  readonly #arena: Arena;
   readonly #control: Int32Array;
   readonly #ring: Int32Array;
   readonly #states: Int32Array;
@@ -36,12 +42,9 @@ export class SpawnThreads {
    * `ownDescriptors`: descriptors of this thread mean nothing to a start. `carriedOut`: `collect` has something. `broken`: a thread has died,
    * which no start can go wrong enough for.
    */
-  constructor(
-    { memory, base }: Arena,
-    ownDescriptors: boolean,
-    carriedOut: () => void,
-    broken: (error: Error) => void,
-  ) {
+  constructor(arena: Arena, ownDescriptors: boolean, carriedOut: () => void, broken: (error: Error) => void) {
+    const { memory, base } = arena;
+    this.#arena = arena;
     this.#control = new Int32Array(memory, CONTROL, 8);
     this.#ring = new Int32Array(memory, RING, SLOTS);
     this.#states = new Int32Array(memory, STATES, SLOTS);
@@ -63,12 +66,30 @@ export class SpawnThreads {
   /** Hands over the start prepared in a free slot. */
   submit(index: number): void {
     Atomics.store(this.#states, index, UNDER_WAY);
-    Atomics.store(this.#ring, this.#submitted & (SLOTS - 1), index);
+    this.#enqueue(index);
+  }
+
+  #enqueue(entry: number): void {
+    Atomics.store(this.#ring, this.#submitted & (SLOTS - 1), entry);
     this.#submitted = (this.#submitted + 1) | 0;
     Atomics.store(this.#control, SUBMITTED, this.#submitted);
     Atomics.store(this.#control, WAITING, 1);
     Atomics.add(this.#control, WAKE, 1);
     Atomics.notify(this.#control, WAKE, 1);
+  }
+
+  /** Has this process moved to another control group; the file of its members. `carriedOut` is called for it too. */
+  move(membersFile: string): void {
+    const { bytes } = this.#arena;
+    bytes[GROUP + bytes.write(membersFile, GROUP)] = 0;
+    bytes.write('0\0', ONESELF, 'latin1');
+    this.#enqueue(MOVE);
+  }
+
+  /** Whether the last move went well; null: there was none, or it has been told. */
+  moved(): boolean | null {
+    const moved = Atomics.exchange(this.#control, MOVED, 0);
+    return moved === 0 ? null : moved === DONE;
   }
 
   /** The slots whose start has been carried out since the last call. */

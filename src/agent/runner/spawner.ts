@@ -18,8 +18,10 @@ export interface SpawnRequest {
   readonly errPath: string;
   /** The two files will serve later starts too. */
   readonly filesRecur: boolean;
-  /** Control group to start it in, where the spawner can; null: none. */
-  readonly cgroup: string | null;
+  /** It is to have a control group, if one can be made. */
+  readonly ownGroup: boolean;
+  /** For its group, where the kernel limits memory by groups. */
+  readonly memLimitBytes: number | null;
 }
 
 export type SpawnResult =
@@ -30,8 +32,8 @@ export type SpawnResult =
       readonly startedAtUs: number;
       /** Clock ticks since boot, as in ProcessIdentity; null: ask /proc. */
       readonly startTicks: number | null;
-      /** It was born in the control group of its request. */
-      readonly inCgroup: boolean;
+      /** Its own control group; null: it has none. */
+      readonly cgroup: string | null;
     }
   | { readonly kind: 'failed'; /** "ENOENT" */ readonly code: string };
 

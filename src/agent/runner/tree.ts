@@ -52,7 +52,9 @@ export class ProcessTrees {
     let oldest = Number.POSITIVE_INFINITY;
     for (const root of roots) {
       if (root.pid !== null) byPid.set(root.pid, root);
-      if (root.cgroup !== null) for (const pid of cgroupMembers(root.cgroup)) inGroup.set(pid, root);
+      const members = root.cgroup === null ? [] : cgroupMembers(root.cgroup);
+      // With this process in it, it may have children of any run.
+      if (!members.includes(process.pid)) for (const pid of members) inGroup.set(pid, root);
       byId.set(root.id, root);
       oldest = Math.min(oldest, root.startTicks);
     }
@@ -61,7 +63,7 @@ export class ProcessTrees {
       const before = known.get(stat.pid);
       if (before !== undefined) return before;
       known.set(stat.pid, null);
-      // This process is every job's parent, and in a group itself for the moment of a start: whose it is must never be asked.
+      // This process is every job's parent: whose it is must never be asked.
       if (stat.startTicks < oldest || stat.pid === process.pid) return null;
       const direct = inGroup.get(stat.pid) ?? byPid.get(stat.pid) ?? byPid.get(stat.session) ?? byPid.get(stat.group);
       let root = direct !== undefined && stat.startTicks >= direct.startTicks ? direct : this.#claimant(stat, byKey);
