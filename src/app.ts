@@ -18,6 +18,7 @@ import type { Services } from './http/services.ts';
 import { hostZone, systemClock as clock } from './lib/clock.ts';
 import type { Log } from './lib/log.ts';
 import { systemRandom } from './lib/random.ts';
+import { enlargeShare } from './lib/processor-share.ts';
 import { Scope } from './lib/scope.ts';
 import { formatAddress, isLoopback } from './model/address.ts';
 import type { ExecutionEnded } from './model/agent.ts';
@@ -56,6 +57,7 @@ const DISK_LOOK_MS = 1_000;
 
 /** Starts a node. Throws AppError for what a person must be told before anything runs. */
 export async function startNode(config: Config, log: Log): Promise<RunningNode> {
+  enlargeShare();
   const files = edgeFiles(config, log);
   if (!isLoopback(config.httpAddr) && config.tlsCert === null) {
     log.warn('the API listens beyond this machine without TLS: credentials and jobs can be read on the way');

@@ -7,6 +7,7 @@ import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { DATA_VARIABLE } from '../../core/process-environment.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { enlargeShare } from '../../lib/processor-share.ts';
 import { identityOf } from '../identity.ts';
 import { runnerDirectory } from '../paths.ts';
 import { dataMark } from '../process-table.ts';
@@ -30,6 +31,7 @@ async function run(): Promise<void> {
   // Stopping the node (Ctrl-C, a stop of the whole service) must not stop the jobs' keeper; who wants it gone ends the jobs.
   // SIGIO: somebody opened a spare file in the microseconds of its lease.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGIO'] as const) process.on(signal, () => undefined);
+  enlargeShare();
   const told = JSON.parse(readFileSync(join(directory, 'options.json'), 'utf8')) as RunnerOptions;
   const options = { ...told, baseEnvironment: { ...told.baseEnvironment, [DATA_VARIABLE]: dataMark(dataDir) } };
   const runner = new Runner({ dataDir, runner: id, directory, options }, systemClock);
