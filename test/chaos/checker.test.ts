@@ -52,6 +52,13 @@ const powerCut = (world: Forged, at: number) => {
   world.log.nodeDeaths = [at];
 };
 
+const forgeRequests = () => {
+  const world = forge({ executor: 'http' });
+  for (const evidence of world.evidence.values())
+    if (evidence.end !== null) evidence.end = { ...evidence.end, code: 200 };
+  return world;
+};
+
 /** `count` rows from n on become one range row. */
 const drop = (world: Forged, n: number, count: number, reason: string) => {
   const runs = Array.from({ length: count }, (_, i) => pick(world, n + i).run);
@@ -258,6 +265,40 @@ describe('the checker', () => {
     const world = forge({ throughShell: true });
     world.log.jobKills = [{ id: diesUnderItsShell(world).id, at: T0 + 4_100 }];
     expect(findings(world)).toEqual([]);
+  });
+
+  test('allows the start of a request that was recorded before a pause with a step of the clock in it', () => {
+    const stepMs = 60_000;
+    const world = forgeRequests();
+    const { run, execution, evidence } = pick(world, 9);
+    Object.assign(evidence.starts[0] ?? {}, { at: T0 + 15_000 });
+    Object.assign(evidence.end ?? {}, { at: T0 + 15_200 });
+    execution.finishedAt = T0 + 15_200 + stepMs;
+    run.finishedAt = execution.finishedAt;
+    world.log.clock = [
+      { from: T0 - 100_000, offsetMs: 0 },
+      { from: T0 + 10_100, offsetMs: stepMs },
+    ];
+    expect(findings(structuredClone(world))).toContain('wrong');
+    world.log.runnerStopped = [{ from: T0 + 10_050, to: T0 + 14_990 }];
+    expect(findings(world)).not.toContain('wrong');
+  });
+
+  test('allows that a server goes on with a request broken off, and not with one that was answered', () => {
+    const endsAfterItsRecord = (ms: number, isBrokenOff: boolean) => {
+      const world = forgeRequests();
+      const { run, execution, evidence } = pick(world, 3);
+      Object.assign(evidence.end ?? {}, { at: (execution.finishedAt ?? 0) + ms });
+      if (isBrokenOff)
+        for (const one of [run, execution])
+          Object.assign(one, { outcome: 'cancelled', reason: 'user', exitCode: null });
+      return findings(world).filter((kind) => kind === 'wrong');
+    };
+    expect([endsAfterItsRecord(300, true), endsAfterItsRecord(300, false)]).toEqual([
+      endsAfterItsRecord(0, true),
+      [...endsAfterItsRecord(0, false), 'wrong'],
+    ]);
+    expect(endsAfterItsRecord(900, true)).toEqual([...endsAfterItsRecord(0, true), 'wrong']);
   });
 
   test('allows a loss when runner and node both died during the run', () => {
