@@ -75,6 +75,11 @@ export class LeaderStore {
     return this.#damage;
   }
 
+  /** For who writes much at leisure: what it leaves to be copied would hold up the write that happens to fill the journal. */
+  checkpoint(): void {
+    this.#database.checkpoint?.();
+  }
+
   /** null: what was asked of the store last was answered. */
   get silence(): StoreSilence | null {
     return this.#silences.get('write') ?? this.#silences.get('read') ?? null;

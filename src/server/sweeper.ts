@@ -48,8 +48,8 @@ export interface SweeperModules {
   readonly mayWrite: () => boolean;
 }
 
-/** Occurrences per delete: about 3 ms. */
-const SLICE = 200;
+/** Occurrences per delete: about 2 ms, and as much again for the sync. */
+const SLICE = 100;
 const PAUSE_MS = 5;
 const IDLE_MS = 1_000;
 /** Jobs per second of the slow pass: 100,000 jobs are seen in under a quarter of an hour. */
@@ -147,6 +147,7 @@ export class Sweeper {
         SLICE,
       ]);
       if (rows.length === 0 || scope.signal.aborted) return;
+      const from = this.#m.clock.monotonic();
       const groups = rows.map((row) => row.group_id);
       const logs = await this.#m.store.read<{ key: number; log_bytes: number }>(LOGS_OF_GROUPS, [
         JSON.stringify(groups),
@@ -155,7 +156,7 @@ export class Sweeper {
       await this.#removeFiles(logs);
       if (!(await this.#write([...deleteOccurrences(groups), rememberLastId(this.#m.identities.last)]))) return;
       this.#m.emit({ kind: 'swept', occurrences: groups.length, logs: logs.length });
-      await scope.sleep(PAUSE_MS);
+      await this.#rest(from, scope);
     }
   }
 
@@ -188,11 +189,23 @@ export class Sweeper {
 
   async #dropLogs(logs: readonly { key: number; log_bytes: number }[], scope: Scope): Promise<void> {
     for (let at = 0; at < logs.length && !scope.signal.aborted; at += SLICE) {
+      const from = this.#m.clock.monotonic();
       const slice = logs.slice(at, at + SLICE);
       await this.#removeFiles(slice);
       if (!(await this.#write([forgetLogs(slice.map((log) => log.key))]))) return;
       this.#m.emit({ kind: 'swept', occurrences: 0, logs: slice.length });
+      await this.#rest(from, scope);
     }
+  }
+
+  /**
+   * Between two slices. What a slice has changed goes home by itself, in a turn of its own: left to the commit that fills the -wal, one launch
+   * in ten slices would wait 60 ms. Then the launches have the disk and the loop for half as long as the slice had them.
+   */
+  async #rest(from: number, scope: Scope): Promise<void> {
+    await this.#m.clock.yield();
+    this.#m.store.checkpoint();
+    await scope.sleep(Math.max(PAUSE_MS, (this.#m.clock.monotonic() - from) / 2));
   }
 
   async #removeFiles(logs: readonly { key: number; log_bytes: number }[]): Promise<void> {

@@ -44,6 +44,8 @@ export interface Database {
   read(consistency: Consistency, sql: string, params?: readonly SqlValue[]): Promise<Row[]>;
   /** One atomic batch. Throws AppError('damaged') only; every other end is a WriteOutcome. */
   write(statements: readonly Statement[]): Promise<WriteOutcome>;
+  /** Copies what was written to where it stays, now instead of in the course of a later write. Absent where the store does that by itself. */
+  checkpoint?(): void;
   close(): Promise<void>;
 }
 
