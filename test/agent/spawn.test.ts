@@ -246,7 +246,10 @@ describe.runIf(openCgroups(tmpdir()) !== null)('control groups', () => {
       const dir = process.argv[1];
       mkdirSync(dir);
       const groups = { cgroups: openCgroups(dir), remover: new CgroupRemover() };
-      const listener = { exited: () => undefined, settled: () => undefined };
+      const over = Promise.withResolvers();
+      let ended = 0;
+      const exited = (exits) => { if ((ended += exits.length) === 600) over.resolve(); };
+      const listener = { exited, settled: () => undefined };
       const spawner = new FfiSpawner(openLibc(), systemClock, groups, listener, (error) => { throw error; });
       await spawner.ready;
       const found = [];
@@ -261,8 +264,7 @@ describe.runIf(openCgroups(tmpdir()) !== null)('control groups', () => {
         }
         if (i % 2) await Promise.all(some); else await some[0];
       }
-      while (found.length < 600) await systemClock.sleep(10);
-      await systemClock.sleep(500); // the last ones write
+      await over.promise;
       spawner.close();
       openCgroups(dir); // removes them
       console.log(JSON.stringify(found.map(([path, cgroup]) => [readFileSync(path, 'utf8'), cgroup])));

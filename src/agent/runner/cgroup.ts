@@ -6,9 +6,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { join } from 'node:path';
 import { dataMark } from '../process-table.ts';
 
-const CGROUP_RETRIES = 2;
-/** Linux allows more, but nobody makes such a hierarchy. */
-export const CGROUP_PATH_MAX = 1900;
+/** Older groups tried for removal with each new one. */
+const REMOVALS_RETRIED = 2;
+/** With the name of a run's group it fits the place for paths in the memory shared with the threads (spawn-memory.ts). */
+const HOME_BYTES_MAX = 1800;
 
 export interface Cgroups {
   /** The group of this process at first, and parent of all others. */
@@ -28,7 +29,7 @@ export class CgroupRemover {
 
   /** Those that waited longest. */
   retry(): void {
-    let tries = CGROUP_RETRIES;
+    let tries = REMOVALS_RETRIED;
     for (const older of this.#populated) {
       if (tries-- === 0) break;
       this.#populated.delete(older);
@@ -43,7 +44,7 @@ export class CgroupRemover {
  */
 export function openCgroups(dataDir: string): Cgroups | null {
   const parent = ownCgroup();
-  if (parent === null || Buffer.byteLength(parent) > CGROUP_PATH_MAX - 100) return null;
+  if (parent === null || Buffer.byteLength(parent) > HOME_BYTES_MAX) return null;
   const prefix = `belfry-${dataMark(dataDir).replace(':', '-')}-`;
   const probe = join(parent, `belfry-probe-${process.pid}`);
   try {

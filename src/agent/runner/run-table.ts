@@ -10,7 +10,6 @@ import type { Journal } from './journal.ts';
 import type { Peer } from './peer.ts';
 import { endOf, knownState, NO_OUTPUT, type Run, type Verdict } from './run.ts';
 
-/** Older control groups tried for removal with each new one. */
 /** Ends written at once: with the largest tails still a megabyte. */
 const ENDS_PER_WRITE = 64;
 

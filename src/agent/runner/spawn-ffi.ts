@@ -8,9 +8,9 @@ import { getSystemErrorName } from 'node:util';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { START_TOLERANCE_TICKS } from '../identity.ts';
 import { TICKS_PER_SECOND } from '../process-table.ts';
+import { type CgroupRemover, type Cgroups, membersFile } from './cgroup.ts';
 import { isDumpable, type Libc } from './libc.ts';
 import { ArgumentWriter } from './spawn-arguments.ts';
-import { type CgroupRemover, type Cgroups, membersFile } from './cgroup.ts';
 import { SpawnGroups } from './spawn-groups.ts';
 import { ARENA_BYTES, SIGINFO, SLOT, SLOTS, slotAt, STATUS, STRINGS } from './spawn-memory.ts';
 import { at, KeptActions, prepareAttributes, writeActions } from './spawn-setup.ts';
@@ -42,11 +42,6 @@ const ASKED_MAX = 2048;
 const LARGE_END = ARENA_BYTES - 64;
 
 type Done = (result: SpawnResult) => void;
-
-interface Waiting {
-  readonly request: SpawnRequest;
-  readonly done: Done;
-}
 
 interface Submitted {
   readonly done: Done;
@@ -87,7 +82,7 @@ export class FfiSpawner implements Spawner {
   readonly #underWay: (Submitted | null)[] = Array.from({ length: SLOTS }, () => null);
   readonly #freeSlots = Array.from({ length: SLOTS }, (_, index) => index);
   /** Starts that wait for the one large place. */
-  readonly #large: Waiting[] = [];
+  readonly #large: { request: SpawnRequest; done: Done }[] = [];
   /** null: no run has a control group. */
   readonly #groups: SpawnGroups | null;
   #largeUsed = false;

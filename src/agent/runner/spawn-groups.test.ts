@@ -55,6 +55,12 @@ function arrive(isThere = true): void {
   groups.moved(isThere);
 }
 
+/** It has come to wait in a fresh group. */
+function rest(): void {
+  pass(REST_MS);
+  arrive();
+}
+
 /** Asks for a start; the group it has, null for none, 'waits' while it has to. */
 function ask(wantsOwn = true): { group: string | null } {
   const asked: { group: string | null } = { group: 'waits' };
@@ -79,8 +85,7 @@ test('a run finds its group waiting, and the next one is made when it has begun'
 });
 
 test('it moves on in a moment, and at once when somebody waits for that', () => {
-  pass(REST_MS);
-  arrive();
+  rest();
   ask();
   groups.begun(group(1), 5, null);
   pass(STAY_MS - 1);
@@ -105,8 +110,7 @@ test('without a rest before it the way there comes first', () => {
 });
 
 test('a group that runs have begun in is no run’s own, and goes when it is left', () => {
-  pass(REST_MS);
-  arrive();
+  rest();
   expect(ask(false).group).toBe(null);
   // While that begins nobody has a group.
   expect(ask().group).toBe(null);
@@ -131,8 +135,7 @@ test('it rests when nothing has been started for a while, not between two starts
 });
 
 test('a start that fails leaves its group to the next one', () => {
-  pass(REST_MS);
-  arrive();
+  rest();
   ask();
   const next = ask();
   groups.unclaim(group(1));
@@ -140,8 +143,7 @@ test('a start that fails leaves its group to the next one', () => {
 });
 
 test('a start that hangs is left alone in its group', () => {
-  pass(REST_MS);
-  arrive();
+  rest();
   ask();
   const next = ask();
   pass(START_MAX_MS - 1);
@@ -165,8 +167,7 @@ test('where a fresh group cannot be entered runs have none for a while', () => {
 });
 
 test('a run’s group is left at least for where this process came from', () => {
-  pass(REST_MS);
-  arrive();
+  rest();
   ask();
   groups.begun(group(1), 5, null);
   const next = ask();
@@ -178,8 +179,7 @@ test('a run’s group is left at least for where this process came from', () => 
 });
 
 test('when a run’s group cannot be left at all no further run gets one', () => {
-  pass(REST_MS);
-  arrive();
+  rest();
   ask();
   groups.begun(group(1), 5, null);
   pass(STAY_MS);
