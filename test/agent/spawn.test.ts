@@ -245,6 +245,7 @@ describe.runIf(openCgroups(tmpdir()) !== null)('control groups', () => {
       import { FfiSpawner } from './src/agent/runner/spawn-ffi.ts';
       const dir = process.argv[1];
       mkdirSync(dir);
+      setTimeout(() => process.exit(1), 50_000); // nothing else keeps it alive while a start is under way
       const groups = { cgroups: openCgroups(dir), remover: new CgroupRemover() };
       const over = Promise.withResolvers();
       let ended = 0;
