@@ -1,6 +1,6 @@
 /**
  * The store alone, with the statements of real runs: intents and results of a batch, two durable commits.
- * --jobs 1000  --batch 300  --runs 60000  --kept 0  --checkpoint-pages (SQLite's default of this program)
+ * --jobs 1000  --batch 300  --runs 60000  --kept 0  --pause 0 (ms after each)  --checkpoint-pages (SQLite's default of this program)
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,8 +29,10 @@ async function measure(context: BenchContext, batch: number): Promise<Figures> {
   const statements = await statementsOf(context);
   await write(Array.from({ length: jobs }, (_, i) => ({ sql: ADD_JOB, params: [i + 1] })));
   let next = 0;
+  const pause = context.option('pause', 0);
   const tick = async () => {
     const runs = Array.from({ length: batch }, () => next++);
+    if (pause > 0) await systemClock.sleep(pause);
     return [await write(statements.intents(runs, jobs)), await write(statements.results(runs, jobs))];
   };
   while (next < context.option('kept', 0)) await tick();
