@@ -1,6 +1,6 @@
 // Two nodes may live in one control group.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -18,6 +18,27 @@ test('each data directory has groups of its own, and opens without removing anot
     expect(removeCgroup(groups[1])).toBe(true);
   } finally {
     for (const directory of directories) rmSync(directory, { recursive: true });
+  }
+});
+
+test('a dead runner’s empty groups are removed by the next one of any data directory', ({ skip }) => {
+  const directory = mkdtempSync(join(tmpdir(), 'belfry-cgroup-'));
+  try {
+    const groups = openCgroups(directory);
+    if (groups === null) return skip('no writable cgroup v2 is here');
+    const { pid: dead } = spawnSync('true');
+    const named = (name: string) => join(groups.home, `belfry-${name}`);
+    const left = [`1-1-${dead}-1`, `probe-${dead}`].map(named);
+    const kept = [`1-1-${process.pid}-1`, `of-somebody-else-${dead}`].map(named);
+    for (const path of [...left, ...kept]) mkdirSync(path);
+    openCgroups(directory);
+    expect([left, kept].map((paths) => paths.map((path) => existsSync(path)))).toEqual([
+      [false, false],
+      [true, true],
+    ]);
+    for (const path of kept) removeCgroup(path);
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 });
 

@@ -11,6 +11,9 @@ const REMOVALS_RETRIED = 2;
 /** With the name of a run's group it fits the place for paths in the memory shared with the threads (spawn-memory.ts). */
 const HOME_BYTES_MAX = 1800;
 
+/** The pid of the runner that made a group, in its name. */
+const MAKER = /^belfry-(?:\d+-\d+-|probe-)(\d+)(?:-\d+)?$/;
+
 export interface Cgroups {
   /** The group of this process at first, and parent of all others. */
   readonly home: string;
@@ -108,9 +111,24 @@ export function removeCgroup(path: string): boolean {
   }
 }
 
-/** Groups whose background children have ended since; those that are still populated cannot be removed. */
+/**
+ * Groups of earlier runners here whose background children have ended since, and of runners that died and whose data directory nobody has
+ * opened again; those that are still populated cannot be removed.
+ */
 function sweep(parent: string, prefix: string): void {
-  for (const name of readdirSync(parent)) if (name.startsWith(prefix)) removeCgroup(join(parent, name));
+  for (const name of readdirSync(parent)) {
+    const maker = MAKER.exec(name);
+    if (name.startsWith(prefix) || (maker !== null && !isAlive(Number(maker[1])))) removeCgroup(join(parent, name));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 /** A name may be taken: by a group with living processes, made by a runner that had this one's pid. */
