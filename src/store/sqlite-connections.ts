@@ -19,10 +19,8 @@ export interface SqliteOptions {
   readonly busyTimeoutMs?: number;
   /** The page cache grows to this under load; an idle node uses a fraction of it. */
   readonly cacheBytesMax?: number;
-  /** Once so many pages are in the -wal only, they are copied home; bounds its size. */
+  /** A commit that leaves so many pages in the -wal also copies them home; bounds both that stall and the size of the -wal. */
   readonly checkpointPages?: number;
-  /** By a thread beside the loop. false: by the commit that fills the -wal. */
-  readonly checkpointThread?: boolean;
   /** The -wal is cut back to this after something (a long backup) made it larger. */
   readonly walBytesKept?: number;
   /** Up to this size the whole file is checked at start; a larger one is checked where it is touched. */
@@ -35,8 +33,7 @@ export const SQLITE_DEFAULTS = {
   busyTimeoutMs: 250,
   cacheBytesMax: 16 * 2 ** 20,
   checkpointPages: 4000,
-  checkpointThread: true,
-  walBytesKept: 24 * 2 ** 20,
+  walBytesKept: 16 * 2 ** 20,
   startCheckBytesMax: 64 * 2 ** 20,
   synchronous: 'full',
 } as const;

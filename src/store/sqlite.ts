@@ -10,7 +10,6 @@ import { existsSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
-import { Checkpointer } from './checkpointer.ts';
 import { assertWhole } from './damage.ts';
 import type { Consistency, Database, Row, SqlValue, Statement, StatementResult, WriteOutcome } from './database.ts';
 import { finishRestore } from './restore-swap.ts';
@@ -62,7 +61,6 @@ export class SqliteDatabase implements Database {
   readonly #keeper: DatabaseSync;
   readonly #cache: StatementCache;
   readonly #cacheBytesMax: number;
-  readonly #checkpointer: Checkpointer | undefined;
   #queue: PendingWrite[] = [];
   #draining: Promise<void> | undefined;
   #damaged: AppError | undefined;
@@ -77,20 +75,15 @@ export class SqliteDatabase implements Database {
     this.#writer = writer;
     this.#keeper = keeper;
     this.#cache = new StatementCache(writer);
-    if (settings.checkpointThread) this.#checkpointer = new Checkpointer(writer, path, settings);
   }
 
   /** For work that touches many pages once: they must not stay in memory afterwards. Other reads and writes go on meanwhile. */
   async withSmallCache<T>(work: () => Promise<T>): Promise<T> {
     setCache(this.#writer, CACHE_BYTES_BULK);
-    this.#checkpointer?.pause(true);
     try {
       return await work();
     } finally {
-      if (!this.#closed) {
-        setCache(this.#writer, this.#cacheBytesMax);
-        this.#checkpointer?.pause(false);
-      }
+      if (!this.#closed) setCache(this.#writer, this.#cacheBytesMax);
     }
   }
 
@@ -132,7 +125,6 @@ export class SqliteDatabase implements Database {
     if (this.#closed) return;
     this.#closed = true;
     await this.#draining;
-    await this.#checkpointer?.close();
     this.#cache.clear();
     if (this.#damaged === undefined) this.#tryExec('PRAGMA wal_checkpoint(PASSIVE)');
     this.#writer.close();
@@ -146,7 +138,6 @@ export class SqliteDatabase implements Database {
       const group = this.#nextGroup();
       const endings = this.#commitGroup(group);
       group.forEach((pending, index) => settle(pending, endings[index]));
-      if (this.#damaged === undefined) this.#checkpointer?.committed();
     }
     this.#draining = undefined;
   }
@@ -186,9 +177,8 @@ export class SqliteDatabase implements Database {
     } catch (error) {
       const failure = this.#abandon(error);
       if (failure.kind !== 'full' || attempt > 1) return this.#ending(failure, error);
-      // The -wal may only look full: once its pages are home it starts again at its beginning, in blocks that are ours already. FULL
-      // waits for the thread that may be at it.
-      this.#tryExec('PRAGMA wal_checkpoint(FULL)');
+      // The -wal may only look full: once its pages are home it starts again at its beginning, in blocks that are ours already.
+      this.#tryExec('PRAGMA wal_checkpoint(PASSIVE)');
       return this.#commitAlone(statements, attempt + 1);
     }
   }
@@ -257,10 +247,7 @@ export class SqliteDatabase implements Database {
   #readError(failure: SqliteFailure, cause: unknown): AppError {
     const error = appErrorOf(failure, this.path, cause);
     // Once damage was met nothing more is read or written: the copy to be examined must stay as it is.
-    if (failure.kind === 'damaged' && this.#damaged === undefined) {
-      this.#damaged = error;
-      void this.#checkpointer?.close();
-    }
+    if (failure.kind === 'damaged') this.#damaged ??= error;
     return this.#damaged ?? error;
   }
 

@@ -35,11 +35,7 @@ export async function runHours(seed: number, hours: number): Promise<string[]> {
   const dice = new Dice(seed);
   const time = new VirtualTime(Temporal.Instant.from('2026-03-28T12:00:00.500Z').epochMilliseconds);
   const directory = simDirectory();
-  const database = openSqlite(join(directory, 'state.db'), {
-    clock: time.clock(),
-    synchronous: 'off',
-    checkpointThread: false,
-  });
+  const database = openSqlite(join(directory, 'state.db'), { clock: time.clock(), synchronous: 'off' });
   await time.until(migrate(database));
   const checker = new Checker(database.path, 'Europe/London');
   const agent = new SimAgent(

@@ -114,7 +114,7 @@ export class House {
     );
     const directory = simDirectory();
     const database = await (options.database?.(time) ??
-      openSqlite(join(directory, 'state.db'), { clock: time.clock(), synchronous: 'off', checkpointThread: false }));
+      openSqlite(join(directory, 'state.db'), { clock: time.clock(), synchronous: 'off' }));
     const house = new House(options, { time, directory, database });
     await house.time.until(migrate(house.database));
     await house.restart();

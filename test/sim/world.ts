@@ -129,7 +129,6 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     clock: time.clock(),
     synchronous: 'off',
     checkpointPages: 8_000,
-    checkpointThread: false,
   });
   await time.until(migrate(database));
   const world = new World(options, { dice, profile, zone, directory, time, database });

@@ -9,8 +9,7 @@ const directory = openDataDirectory(path, systemClock);
 const keepAlive = setInterval(() => directory.path, 60_000);
 
 if (mode === 'write') {
-  // Pages go home all the time, so that a kill meets that too.
-  const database = openSqlite(directory.databasePath, { clock: systemClock, checkpointPages: 50 });
+  const database = openSqlite(directory.databasePath, { clock: systemClock });
   await migrate(database);
   for (let key = 1; ; key++) {
     const outcome = await database.write([
