@@ -3,6 +3,7 @@
  * living one has yet to take. Nothing here knows about single runs.
  */
 import { mkdirSync } from 'node:fs';
+import { AppError } from '../model/errors.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { KnownExecution } from '../model/agent.ts';
@@ -231,8 +232,10 @@ export class RunnerFleet {
     this.#m.log.warn({ runner: link.runner, pid: link.pid, said }, 'a runner has died; another one takes its runs');
     // A runner that finds no room will start once there is some; one that breaks will break again.
     if (link.pid === 0 && !said.includes('ENOSPC')) this.#startFailures += 1;
-    if (this.#startFailures >= START_FAILURES_MAX)
-      return this.#events.failed(new Error(`the runner process cannot start: ${said.trim()}`));
+    if (this.#startFailures >= START_FAILURES_MAX) {
+      const reason = /^\w*Error: (.+)$/m.exec(said)?.[1] ?? said.trim();
+      return this.#events.failed(new AppError('unavailable', `The runner process cannot start: ${reason}.`));
+    }
     this.#later(this.#restartDelayMs, () => this.#startOwn());
     this.#restartDelayMs = Math.min(this.#restartDelayMs * 2, RESTART_DELAY_MS.max);
   }

@@ -19,13 +19,17 @@ afterEach(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 
 
 /** Runs bin/belfry to its end. */
 function belfry(args: readonly string[], env: Record<string, string> = {}): Promise<{ code: number; said: string }> {
+  return ended(BELFRY, args, env);
+}
+
+function ended(program: string, args: readonly string[], env: Record<string, string> = {}) {
   const options = {
     cwd: directory,
     env: { PATH: process.env['PATH'] ?? '', HOME: directory, ...env },
     timeout: 25_000,
   };
-  return new Promise((done) => {
-    execFile(BELFRY, args, options, (error, stdout, stderr) =>
+  return new Promise<{ code: number; said: string }>((done) => {
+    execFile(program, args, options, (error, stdout, stderr) =>
       done({ code: error === null ? 0 : Number(error.code ?? 99), said: stdout + stderr }),
     );
   });
@@ -41,6 +45,16 @@ test('a second node on the same directory is refused and told who has it', async
   const again = await belfry(['agent', '--data-dir', node.dataDir, '--http-addr', new URL(node.url).host]);
   expect(again).toEqual({ code: 1, said });
   expect((await node.get('/health')).status).toBe(200);
+});
+
+test('control groups that were asked for and cannot be had', async ({ skip }) => {
+  const readOnly =
+    'for m in $(findmnt -nt cgroup2 -o TARGET); do mount -o remount,ro,bind "$m" || exit 77; done; exec "$@"';
+  const args = ['agent', '--data-dir', 'data', '--http-addr', '127.0.0.1:0', '--cgroups', 'on'];
+  const { code, said } = await ended('unshare', ['-m', '/bin/sh', '-c', readOnly, 'sh', BELFRY, ...args]);
+  if (code === 77 || said.startsWith('unshare:')) return skip('no filesystem may be mounted here');
+  expect(code).toBe(1);
+  expect(said.trim().split('\n').at(-1)).toMatch(/^belfry: The runner process cannot start: cgroups: on was asked for/);
 });
 
 test('a port in use is named, with another to take', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openCgroups, removeCgroup } from './cgroup.ts';
+import { usableCgroups } from './open-spawner.ts';
 
 test('each data directory has groups of its own, and opens without removing another one’s', ({ skip }) => {
   const directories = [1, 2].map(() => mkdtempSync(join(tmpdir(), 'belfry-cgroup-'))) as [string, string];
@@ -30,8 +31,9 @@ test('a dead runner’s empty groups are removed by the next one of any data dir
     const named = (name: string) => join(groups.home, `belfry-${name}`);
     const left = [`1-1-${dead}-1`, `probe-${dead}`].map(named);
     const kept = [`1-1-${process.pid}-1`, `of-somebody-else-${dead}`].map(named);
-    for (const path of [...left, ...kept]) mkdirSync(path);
-    openCgroups(directory);
+    // One with this process's own pid must not be in the way.
+    for (const path of [...left, ...kept, named(`probe-${process.pid}`)]) mkdirSync(path);
+    expect(openCgroups(directory)).not.toBeNull();
     expect([left, kept].map((paths) => paths.map((path) => existsSync(path)))).toEqual([
       [false, false],
       [true, true],
@@ -40,6 +42,36 @@ test('a dead runner’s empty groups are removed by the next one of any data dir
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('no group is made where this process cannot be found again: in a namespace of its own under the host’s mount', ({
+  skip,
+}) => {
+  const directory = mkdtempSync(join(tmpdir(), 'belfry-cgroup-'));
+  const groups = openCgroups(directory);
+  if (groups === null) return skip('no writable cgroup v2 is here');
+  const inner = groups.create() as string;
+  const script = `
+    import { openCgroups } from './src/agent/runner/cgroup.ts';
+    console.log(openCgroups(process.argv[1]));`;
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '-e', script, directory];
+  const words = ['-c', 'echo $$ > "$0/cgroup.procs" && exec unshare -C "$@"', inner, ...node];
+  const { stdout, stderr, status } = spawnSync('/bin/sh', words, { encoding: 'utf8', timeout: 20_000 });
+  rmSync(directory, { recursive: true });
+  removeCgroup(inner);
+  if (status !== 0 && stderr.startsWith('unshare:')) return skip('no cgroup namespace may be made here');
+  expect([stdout, stderr]).toEqual(['null\n', '']);
+});
+
+test('where no group can be made, `on` is refused and `auto` does without', () => {
+  const none = () => null;
+  expect(() => usableCgroups('on', tmpdir(), none)).toThrow(/^cgroups: on was asked for, but no cgroup v2 is here/);
+  expect(usableCgroups('auto', tmpdir(), none)).toBeNull();
+  expect(
+    usableCgroups('off', tmpdir(), () => {
+      throw new Error('not asked for');
+    }),
+  ).toBeNull();
 });
 
 test('a group is not killed while the killer is in it', ({ skip }) => {

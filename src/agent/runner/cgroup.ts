@@ -42,7 +42,7 @@ export class CgroupRemover {
 }
 
 /**
- * null: there is no writable cgroup v2 with `cgroup.kill` here. Names hold the data directory's mark, since another node may live in the
+ * null: there is no writable cgroup v2 with `cgroup.kill` here whose groups this process can enter and leave. Names hold the data directory's mark, since another node may live in the
  * same group, and the pid of the runner, whose predecessors' runs may still live in theirs.
  */
 export function openCgroups(dataDir: string): Cgroups | null {
@@ -51,16 +51,27 @@ export function openCgroups(dataDir: string): Cgroups | null {
   const prefix = `belfry-${dataMark(dataDir).replace(':', '-')}-`;
   const probe = join(parent, `belfry-probe-${process.pid}`);
   try {
+    sweep(parent, prefix);
+    removeCgroup(probe);
     mkdirSync(probe);
-    const usable = existsSync(join(probe, 'cgroup.kill'));
+    const usable = existsSync(join(probe, 'cgroup.kill')) && canMove(parent, probe);
     rmdirSync(probe);
     if (!usable) return null;
-    sweep(parent, prefix);
   } catch {
     return null; // read-only or not ours
   }
   let made = 0;
   return { home: parent, create: () => create(() => join(parent, `${prefix}${process.pid}-${++made}`)) };
+}
+
+/** There and back: in a namespace this group may be out of reach, and in a threaded one no other can be entered. */
+function canMove(home: string, probe: string): boolean {
+  const isIn = (path: string) => cgroupMembers(path).includes(process.pid);
+  if (!isIn(home)) return false;
+  enterCgroup(probe, process.pid);
+  const hasEntered = isIn(probe);
+  enterCgroup(home, process.pid);
+  return hasEntered && isIn(home);
 }
 
 /** The file of a group whose members enter it by being written there. */
@@ -89,6 +100,15 @@ export function cgroupMembers(path: string): number[] {
     return readFileSync(membersFile(path), 'utf8').split('\n').filter(Boolean).map(Number);
   } catch {
     return []; // removed
+  }
+}
+
+/** Bytes on its account; 0 without a memory controller. */
+export function cgroupMemory(path: string): number {
+  try {
+    return Number(readFileSync(join(path, 'memory.current'), 'utf8'));
+  } catch {
+    return 0;
   }
 }
 

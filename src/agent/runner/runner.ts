@@ -7,13 +7,13 @@ import { failpoint } from '../../lib/failpoint.ts';
 import type { ExecutionRefused, KnownExecution, StartRequest } from '../../model/agent.ts';
 import { BOOT_ID, isChildOf } from '../identity.ts';
 import { BATCH_MAX, type NodeMessage, type RunnerOptions } from '../protocol.ts';
-import { CgroupRemover, openCgroups } from './cgroup.ts';
+import { CgroupRemover } from './cgroup.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { Executors } from './executors.ts';
 import { holePuncher, preallocator } from './files.ts';
 import { encodeRecords, Journal } from './journal.ts';
 import { Launcher } from './launcher.ts';
-import { openSpawner, usableLibc } from './open-spawner.ts';
+import { openSpawner, usableCgroups, usableLibc } from './open-spawner.ts';
 import { Peer } from './peer.ts';
 import { newRun, type Run } from './run.ts';
 import type { LogLimits } from './run-log.ts';
@@ -88,7 +88,7 @@ export class Runner {
     );
     this.#table.attach(this.#journal);
     this.#watcher = new Watcher(clock, this.#table, disk, dataDir);
-    const cgroups = options.cgroups === 'off' ? null : openCgroups(dataDir);
+    const cgroups = usableCgroups(options.cgroups, dataDir);
     this.#spawner = openSpawner(libc, clock, cgroups && { cgroups, remover }, {
       exited: (exits) => this.#exited(exits),
       settled: () => this.#launcher.settled(),

@@ -33,6 +33,8 @@ const NS_PER_TICK = 1e9 / TICKS_PER_SECOND;
 const REAP_GATHER_MS = 40;
 /** SIGCHLD may be merged or lost while the loop is blocked; asking again this often bounds the delay. */
 const REAP_INTERVAL_MS = 250;
+/** How often the threads are looked at while starts are under way. */
+const HANGING_MS = 1000;
 /** Exits told by themselves before the others are looked for one process at a time, to be told together. */
 const SINGLE_EXITS = 4;
 /** With more processes than this asking each of them costs more than it saves. */
@@ -93,6 +95,7 @@ export class FfiSpawner implements Spawner {
   #held: { pid: number; until: number } | null = null;
   #timer: Timer | null = null;
   #reapTimer: Timer | null = null;
+  #lookTimer: Timer | null = null;
   #reapedAt = Number.NEGATIVE_INFINITY;
 
   /** `groups`: null: no run has a control group. `broken`: a thread has died, which no start can go wrong enough for. */
@@ -199,6 +202,7 @@ export class FfiSpawner implements Spawner {
     this.#timer = null;
     this.#reapTimer?.cancel();
     this.#reapTimer = null;
+    this.#lookTimer?.cancel();
     this.#groups?.close();
     this.#threads.close();
     closeSync(this.#nullFd);
@@ -242,9 +246,18 @@ export class FfiSpawner implements Spawner {
     const ownActions = kept === null;
     this.#underWay[index] = { done, group, memLimitBytes, stdin, isLarge, ownActions, number: this.#submitted };
     this.#submitted += 1;
+    this.#lookTimer ??= this.#clock.setTimer(HANGING_MS, () => this.#lookAtThreads());
     this.#largeUsed ||= isLarge;
     this.#threads.submit(index);
     return null;
+  }
+
+  /** A program on a filesystem that hangs keeps a thread, which may have been about to tell of others. */
+  #lookAtThreads(): void {
+    this.#collect();
+    this.#threads.relieve();
+    const isBusy = this.#freeSlots.length < SLOTS;
+    this.#lookTimer = isBusy ? this.#clock.setTimer(HANGING_MS, () => this.#lookAtThreads()) : null;
   }
 
   /** Takes what the threads have carried out. */

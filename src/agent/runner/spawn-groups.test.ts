@@ -1,5 +1,5 @@
 // Which group this process is in when moves fail, starts hang, or nothing happens for a while. The groups are plain directories here.
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -142,6 +142,21 @@ test('a start that fails leaves its group to the next one', () => {
   expect(next.group).toBe(group(1));
 });
 
+test('a memory limit leaves room for what this process has used in the group', () => {
+  rest();
+  ask();
+  for (const [name, text] of [
+    ['cgroup.procs', '5\n'],
+    ['memory.max', 'max'],
+    ['memory.current', '4096\n'],
+  ] as const)
+    writeFileSync(join(group(1), name), text);
+  expect(groups.begun(group(1), 5, 1_000_000)).toBe(true);
+  pass(STAY_MS);
+  arrive();
+  expect(readFileSync(join(group(1), 'memory.max'), 'utf8')).toBe('1004096');
+});
+
 test('a start that hangs is left alone in its group', () => {
   rest();
   ask();
@@ -149,10 +164,14 @@ test('a start that hangs is left alone in its group', () => {
   pass(START_MAX_MS - 1);
   expect(target).toBe(group(1));
   pass(1);
+  // Nobody is in there yet: a child made from here on would be born wherever this process went.
+  expect(target).toBe(group(1));
+  writeFileSync(join(group(1), 'cgroup.procs'), `${process.pid}\n777\n`);
+  pass(START_MAX_MS);
   expect(target).toBe(group(2));
   arrive();
   expect(next.group).toBe(group(2));
-  // It went on before anybody was seen in there: not in it, then.
+  rmSync(join(group(1), 'cgroup.procs'));
   expect(groups.begun(group(1), 5, null)).toBe(false);
   expect(existsSync(group(1))).toBe(false);
 });

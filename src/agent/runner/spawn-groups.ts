@@ -5,7 +5,7 @@
  * kernel takes some 10 ms, comes after a start instead of before it. Nothing else is started meanwhile.
  */
 import type { Clock, Timer } from '../../lib/clock.ts';
-import { type CgroupRemover, type Cgroups, cgroupMembers, enterCgroup, limitCgroup } from './cgroup.ts';
+import { type CgroupRemover, type Cgroups, cgroupMembers, cgroupMemory, enterCgroup, limitCgroup } from './cgroup.ts';
 
 /** So long after the last run without a group of its own this process moves to a fresh one. */
 export const REST_MS = 200;
@@ -83,8 +83,10 @@ export class SpawnGroups {
       return false;
     }
     if (memLimitBytes !== null) {
-      if (this.#at === path) this.#limit = { path, bytes: memLimitBytes };
-      else limitCgroup(path, memLimitBytes);
+      // What this process used while it waited there stays on the group's account.
+      const bytes = memLimitBytes + cgroupMemory(path);
+      if (this.#at === path) this.#limit = { path, bytes };
+      else limitCgroup(path, bytes);
     }
     if (isInTime) this.#stay();
     return true;
@@ -146,8 +148,16 @@ export class SpawnGroups {
   #claim(): string {
     this.#use = 'own';
     this.#enter('starting');
-    this.#stateTimer = this.#m.clock.setTimer(START_MAX_MS, () => this.#leave());
+    this.#awaitChild();
     return this.#at;
+  }
+
+  /** A child is where this process is when the kernel makes it: until then nothing else may begin, however long it takes. */
+  #awaitChild(): void {
+    this.#stateTimer = this.#m.clock.setTimer(START_MAX_MS, () => {
+      if (cgroupMembers(this.#at).some((pid) => pid !== process.pid)) this.#leave();
+      else this.#awaitChild();
+    });
   }
 
   #isStartingIn(path: string): boolean {

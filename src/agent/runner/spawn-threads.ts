@@ -4,6 +4,7 @@ import type { Arena } from './libc.ts';
 import {
   ATTRIBUTES,
   CARRIED_OUT,
+  COMPLETED,
   CONTROL,
   DONE,
   GROUP,
@@ -15,6 +16,7 @@ import {
   STATES,
   STOPPING,
   SUBMITTED,
+  TAKEN,
   type ThreadData,
   UNDER_WAY,
   WAITING,
@@ -26,6 +28,8 @@ import {
  * only one of them. More gained little on two cores, for 7 MB each.
  */
 const THREADS = 2;
+/** While all of them hang another one is added, up to so many. */
+const THREADS_MAX = 8;
 const THREAD = new URL('./spawn-thread.ts', import.meta.url);
 /** It makes next to no garbage: a small heap keeps the runner small. */
 const THREAD_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16, stackSizeMb: 1 };
@@ -36,7 +40,11 @@ export class SpawnThreads {
   readonly #control: Int32Array;
   readonly #ring: Int32Array;
   readonly #states: Int32Array;
+  readonly #data: ThreadData;
+  readonly #carriedOut: () => void;
   #submitted = 0;
+  #count = 0;
+  #completed = -1;
 
   /**
    * `ownDescriptors`: descriptors of this thread mean nothing to a start. `carriedOut`: `collect` has something. `broken`: a thread has died,
@@ -48,19 +56,32 @@ export class SpawnThreads {
     this.#control = new Int32Array(memory, CONTROL, 8);
     this.#ring = new Int32Array(memory, RING, SLOTS);
     this.#states = new Int32Array(memory, STATES, SLOTS);
-    const workerData = { memory, base, attributes: ATTRIBUTES, ownDescriptors } satisfies ThreadData;
-    const threads = Array.from({ length: THREADS }, () => {
-      const thread = new Worker(THREAD, { workerData, resourceLimits: THREAD_LIMITS });
-      thread.on('message', carriedOut);
-      thread.on('error', broken);
-      return new Promise<void>((resolve) => {
-        thread.once('message', () => {
-          thread.unref();
-          resolve();
-        });
+    this.#data = { memory, base, attributes: ATTRIBUTES, ownDescriptors };
+    this.#carriedOut = carriedOut;
+    const threads = Array.from({ length: THREADS }, () => this.#add(broken));
+    this.ready = Promise.all(threads).then(() => undefined);
+  }
+
+  /** To be called each second while starts are under way: where none has been carried out since the last call, one more thread takes what waits. */
+  relieve(): void {
+    const completed = Atomics.load(this.#control, COMPLETED);
+    const waits = Atomics.load(this.#control, TAKEN) !== Atomics.load(this.#control, SUBMITTED);
+    // Without memory for another one those that hang are waited for, as before.
+    if (waits && completed === this.#completed && this.#count < THREADS_MAX) void this.#add(() => undefined);
+    this.#completed = completed;
+  }
+
+  #add(broken: (error: Error) => void): Promise<void> {
+    this.#count += 1;
+    const thread = new Worker(THREAD, { workerData: this.#data, resourceLimits: THREAD_LIMITS });
+    thread.on('message', this.#carriedOut);
+    thread.on('error', broken);
+    return new Promise<void>((resolve) => {
+      thread.once('message', () => {
+        thread.unref();
+        resolve();
       });
     });
-    this.ready = Promise.all(threads).then(() => undefined);
   }
 
   /** Hands over the start prepared in a free slot. */
