@@ -77,6 +77,13 @@ export function ownerOf(pid: number): ProcessOwner {
   return { execution: variable(environ, 'BELFRY_EXECUTION_ID='), data: variable(environ, `${DATA_VARIABLE}=`) };
 }
 
+/** The id of the runner a process is, or of whose image it still is; null: neither. */
+export function runnerOf(pid: number): string | null {
+  const words = readOrNull(`/proc/${pid}/cmdline`)?.toString().split('\0') ?? [];
+  const at = words.indexOf('--runner');
+  return at > 0 && words.some((word) => word.endsWith('/agent/runner/main.ts')) ? (words[at + 1] ?? null) : null;
+}
+
 function variable(environ: Buffer, start: string): string | null {
   let at = environ.indexOf(start);
   // It must begin an entry, not be the tail of another one's value.

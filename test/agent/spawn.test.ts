@@ -2,14 +2,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { allProcesses, dataMark } from '../../src/agent/process-table.ts';
+import { allProcesses, dataMark, runnerOf } from '../../src/agent/process-table.ts';
 import { type Cgroups, openCgroups } from '../../src/agent/runner/cgroup.ts';
 import type { StartRequest } from '../../src/model/agent.ts';
-import { AgentWorld, type Host, kill, until } from './kit.ts';
+import { AgentWorld, alive, type Host, kill, until } from './kit.ts';
 
 let world: AgentWorld;
 beforeEach(() => {
@@ -164,6 +164,23 @@ test('programs whose file cannot be opened for a while hold up no other start', 
   for (const { key } of stuck) expect(positions(host, 'started').has(key)).toBe(false);
   lease.kill();
   for (const { key } of stuck) expect(await host.ended(key)).toMatchObject({ outcome: 'succeeded' });
+});
+
+test('a program that hangs when its runner is killed never begins', async () => {
+  const host = await startHost();
+  const [slow, begun] = [world.path('slow'), world.path('begun')];
+  copyFileSync('/usr/bin/touch', slow);
+  const lease = await leaseOn(slow);
+  const stuck = world.run({ command: `${slow} ${begun}` });
+  host.tell({ start: [stuck] });
+  const [runner = 0] = await host.runnerPids();
+  const id = runnerOf(runner);
+  const unborn = await until(() => allProcesses().find(({ pid }) => pid !== runner && runnerOf(pid) === id)?.pid);
+  kill(runner);
+  expect(await host.ended(stuck.key)).toMatchObject({ outcome: 'lost', reason: 'start_unknown' });
+  lease.kill();
+  await until(() => !alive(unborn));
+  expect(existsSync(begun)).toBe(false);
 });
 
 test('what the runner has open is open in none of the threads that start', async () => {

@@ -9,7 +9,7 @@ import type { KnownExecution } from '../../model/agent.ts';
 import { BOOT_ID, existence, isChildOf } from '../identity.ts';
 import { logFile } from '../log-index.ts';
 import { logBase, logHourDirectory, runnerDirectory } from '../paths.ts';
-import { type ProcessStat, TICKS_PER_SECOND, uptimeSeconds } from '../process-table.ts';
+import { allProcesses, type ProcessStat, runnerOf, TICKS_PER_SECOND, uptimeSeconds } from '../process-table.ts';
 import type { RunnerOptions } from '../protocol.ts';
 import { ACKNOWLEDGED_MAX, readSpool, type SpoolEntry, type SpoolState } from '../spool.ts';
 import { planShell } from './executors.ts';
@@ -17,7 +17,7 @@ import { knownState, lost, newRun, type Run, type Verdict, verdictOfEnding, verd
 import { type LogLimits, RunLog, STREAMS } from './run-log.ts';
 import { recordsOf, type RunTable } from './run-table.ts';
 import { spareDirectory, sparePath } from './spare-files.ts';
-import { ProcessTrees, type TreeRoot } from './tree.ts';
+import { ProcessTrees, signal, type TreeRoot } from './tree.ts';
 import type { Watcher } from './watcher.ts';
 
 export interface TakeoverModules {
@@ -45,6 +45,7 @@ export async function takeOver(runners: readonly string[], modules: TakeoverModu
   const entries = [...state.entries.values()].filter(
     ({ run }) => table.get(run.key) === undefined && !state.acknowledged.has(run.key),
   );
+  endUnborn(runners);
   const verdicts = resolve(entries, modules);
   const runs = entries.map((entry) => adopt(entry, verdicts.get(entry.run.key), modules));
   const written = table.journal.append([
@@ -115,6 +116,17 @@ function furthest(a: SpoolEntry, b: SpoolEntry): SpoolEntry {
     exitStatus: a.exitStatus ?? b.exitStatus,
     ended: a.ended ?? b.ended,
   };
+}
+
+/**
+ * Children of dead runners that have no program yet, because its filesystem hangs, are still of the runner's image and carry no run's
+ * environment. The kill is served before a program's first instruction: none can begin when its run has long been called lost.
+ */
+function endUnborn(runners: readonly string[]): void {
+  for (const { pid } of allProcesses()) {
+    const runner = pid === process.pid ? null : runnerOf(pid);
+    if (runner !== null && runners.includes(runner)) signal(pid, 'SIGKILL');
+  }
 }
 
 type Resolution =
