@@ -106,6 +106,8 @@ export class RunnerLink {
     // Through the directory's descriptor, because a socket's path may not exceed 108 bytes.
     const socket = connect({ path: `/proc/self/fd/${directory}/sock` });
     socket.on('connect', () => {
+      // Left open it would keep this process from ending, and the runner would think that a node is there.
+      if (this.#closed) return socket.destroy();
       this.#socket = socket;
       if (this.#greeting !== null) this.send(this.#greeting());
     });
