@@ -1,10 +1,11 @@
 // Two nodes may live in one control group.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openCgroups, removeCgroup } from './cgroup.ts';
+import { cgroupMembers, enterCgroup, killCgroup, openCgroups, removeCgroup } from './cgroup.ts';
 import { usableCgroups } from './open-spawner.ts';
 
 test('each data directory has groups of its own, and opens without removing another one’s', ({ skip }) => {
@@ -42,6 +43,24 @@ test('a dead runner’s empty groups are removed by the next one of any data dir
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('groups that a job makes inside its own belong to it', async ({ skip }) => {
+  const directory = mkdtempSync(join(tmpdir(), 'belfry-cgroup-'));
+  const groups = openCgroups(directory);
+  rmSync(directory, { recursive: true });
+  if (groups === null) return skip('no writable cgroup v2 is here');
+  const group = groups.create() as string;
+  const inner = join(group, 'inner', 'innermost');
+  mkdirSync(inner, { recursive: true });
+  const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  enterCgroup(inner, child.pid as number);
+  expect(cgroupMembers(group)).toEqual([child.pid]);
+  expect(removeCgroup(group)).toBe(false);
+  killCgroup(group);
+  expect((await ended)[1]).toBe('SIGKILL');
+  expect([removeCgroup(group), existsSync(group)]).toEqual([true, false]);
 });
 
 test('no group is made where this process cannot be found again: in a namespace of its own under the host’s mount', ({

@@ -66,7 +66,7 @@ export function openCgroups(dataDir: string): Cgroups | null {
 
 /** There and back: in a namespace this group may be out of reach, and in a threaded one no other can be entered. */
 function canMove(home: string, probe: string): boolean {
-  const isIn = (path: string) => cgroupMembers(path).includes(process.pid);
+  const isIn = (path: string) => directMembers(path).includes(process.pid);
   if (!isIn(home)) return false;
   enterCgroup(probe, process.pid);
   const hasEntered = isIn(probe);
@@ -94,13 +94,23 @@ export function killCgroup(path: string): void {
   if (!cgroupMembers(path).includes(process.pid)) tryWrite(join(path, 'cgroup.kill'), '1');
 }
 
-/** Pids alive in the group; empty when it is gone. */
+/** Pids alive in the group and in those a job made inside it (a container, another node); empty when it is gone. */
 export function cgroupMembers(path: string): number[] {
   try {
-    return readFileSync(membersFile(path), 'utf8').split('\n').filter(Boolean).map(Number);
+    return directMembers(path).concat(subgroups(path).flatMap((inner) => cgroupMembers(inner)));
   } catch {
     return []; // removed
   }
+}
+
+function directMembers(path: string): number[] {
+  return readFileSync(membersFile(path), 'utf8').split('\n').filter(Boolean).map(Number);
+}
+
+function subgroups(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [join(path, entry.name)] : [],
+  );
 }
 
 /** Bytes on its account; 0 without a memory controller. */
@@ -124,6 +134,7 @@ export function cgroupOutOfMemory(path: string): boolean {
 /** false: background children of the job still live in it. */
 export function removeCgroup(path: string): boolean {
   try {
+    for (const inner of subgroups(path)) removeCgroup(inner);
     rmdirSync(path);
     return true;
   } catch (error) {
