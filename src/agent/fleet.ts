@@ -3,11 +3,11 @@
  * living one has yet to take. Nothing here knows about single runs.
  */
 import { mkdirSync } from 'node:fs';
-import { AppError } from '../model/errors.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { KnownExecution } from '../model/agent.ts';
 import { formatDuration } from '../model/duration.ts';
+import { AppError } from '../model/errors.ts';
 import { isAlive, type ProcessIdentity } from './identity.ts';
 import { logsDirectory } from './paths.ts';
 import type { RunnerMessage, RunnerOptions } from './protocol.ts';

@@ -1,4 +1,4 @@
-// Two nodes may live in one control group.
+// Whose a control group is, where one can be made, who is in it, and when it goes.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';

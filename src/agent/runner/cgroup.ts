@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dataMark } from '../process-table.ts';
+import { dataMark, readProcess } from '../process-table.ts';
 
 /** Older groups tried for removal with each new one. */
 const REMOVALS_RETRIED = 2;
@@ -42,8 +42,9 @@ export class CgroupRemover {
 }
 
 /**
- * null: there is no writable cgroup v2 with `cgroup.kill` here whose groups this process can enter and leave. Names hold the data directory's mark, since another node may live in the
- * same group, and the pid of the runner, whose predecessors' runs may still live in theirs.
+ * null: there is no writable cgroup v2 with `cgroup.kill` here whose groups this process can enter and leave. Names hold the data
+ * directory's mark, since another node may live in the same group, and the pid of the runner, whose predecessors' runs may still live in
+ * theirs.
  */
 export function openCgroups(dataDir: string): Cgroups | null {
   const parent = ownCgroup();
@@ -149,16 +150,8 @@ export function removeCgroup(path: string): boolean {
 function sweep(parent: string, prefix: string): void {
   for (const name of readdirSync(parent)) {
     const maker = MAKER.exec(name);
-    if (name.startsWith(prefix) || (maker !== null && !isAlive(Number(maker[1])))) removeCgroup(join(parent, name));
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+    const isOrphaned = maker !== null && readProcess(Number(maker[1])) === null;
+    if (name.startsWith(prefix) || isOrphaned) removeCgroup(join(parent, name));
   }
 }
 

@@ -11,7 +11,7 @@ import { type CgroupRemover, type Cgroups, cgroupMembers, cgroupMemory, enterCgr
 export const REST_MS = 200;
 /** The run that has just begun finds the processors free for so long, unless somebody waits for this process to move on. */
 export const STAY_MS = 5;
-/** A start that takes longer (its program lies on a filesystem that hangs) no longer holds up the others. */
+/** A start that takes longer (its program lies on a filesystem that hangs) no longer holds up the others, once it has a process. */
 export const START_MAX_MS = 1000;
 /** After a move that failed no run gets a group for so long. */
 const PAUSE_MS = 1000;

@@ -1,4 +1,5 @@
 /** The threads that wait in posix_spawn, seen from the runner's own one: starts go to whichever is free, by way of a ring in shared memory. */
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Arena } from './libc.ts';
 import {
@@ -66,22 +67,20 @@ export class SpawnThreads {
   relieve(): void {
     const completed = Atomics.load(this.#control, COMPLETED);
     const waits = Atomics.load(this.#control, TAKEN) !== Atomics.load(this.#control, SUBMITTED);
-    // Without memory for another one those that hang are waited for, as before.
-    if (waits && completed === this.#completed && this.#count < THREADS_MAX) void this.#add(() => undefined);
+    // Without memory for another one those that hang are waited for.
+    const nothing = () => undefined;
+    if (waits && completed === this.#completed && this.#count < THREADS_MAX) this.#add(nothing).catch(nothing);
     this.#completed = completed;
   }
 
-  #add(broken: (error: Error) => void): Promise<void> {
-    this.#count += 1;
+  /** Rejects where the system has no thread to give. */
+  async #add(broken: (error: Error) => void): Promise<void> {
     const thread = new Worker(THREAD, { workerData: this.#data, resourceLimits: THREAD_LIMITS });
+    this.#count += 1;
     thread.on('message', this.#carriedOut);
     thread.on('error', broken);
-    return new Promise<void>((resolve) => {
-      thread.once('message', () => {
-        thread.unref();
-        resolve();
-      });
-    });
+    await once(thread, 'message');
+    thread.unref();
   }
 
   /** Hands over the start prepared in a free slot. */
