@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { api } from './api.ts';
 import { engine } from './engine.ts';
 import { flat } from './flat.ts';
+import { floor } from './floor.ts';
 import { history } from './history.ts';
 import { http } from './http.ts';
 import { idle } from './idle.ts';
@@ -35,6 +36,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   api,
   idle,
   flat,
+  floor,
   runner,
   store,
   schedule,

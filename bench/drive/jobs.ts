@@ -6,7 +6,7 @@ const nameOf = (i: number): string => `bench-${i}`;
 
 /** `count` jobs of one schedule. Answers how many a second were acknowledged; throws at the first refusal. */
 export function createJobs(
-  node: DrivenNode,
+  node: Pick<DrivenNode, 'client'>,
   count: number,
   schedule: string | ((i: number) => string),
   target: Pick<Target, 'job'>,

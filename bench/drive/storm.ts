@@ -1,4 +1,5 @@
 /** So many jobs all due at one second. */
+import { bareStarts } from '../floor/starts.ts';
 import type { BenchContext, Figures } from '../lib/benchmark.ts';
 import { latencies, rounded } from '../lib/samples.ts';
 import { createJobs, onceAt } from './jobs.ts';
@@ -12,6 +13,7 @@ const LEAD_MIN_MS = 8_000;
 
 export async function stormAt(context: BenchContext, way: Way, jobs: number): Promise<Figures> {
   const target = await openTarget(context, way);
+  const bare = bareStarts(context, way === 'sh' ? 'sh' : 'direct');
   const node = await startNode(context);
   const due = Math.ceil((Date.now() + LEAD_MIN_MS + jobs * LEAD_PER_JOB_MS) / 1000) * 1000;
   await createJobs(node, jobs, onceAt(due), target);
@@ -27,6 +29,7 @@ export async function stormAt(context: BenchContext, way: Way, jobs: number): Pr
   const seen = target.arrivals();
   const unique = new Set(seen.map(({ job }) => job)).size;
   return {
+    bare_starts_per_s: bare,
     missing: jobs - unique,
     doubled: seen.length - unique,
     ...latencies(

@@ -1,4 +1,5 @@
 /** So many jobs every second, for a while: every (job, second) exactly once, and how late. */
+import { bareStarts } from '../floor/starts.ts';
 import type { BenchContext, Figures } from '../lib/benchmark.ts';
 import { latencies, rounded } from '../lib/samples.ts';
 import { createJobs } from './jobs.ts';
@@ -11,6 +12,7 @@ const WARM_UP_MS = 2_000;
 
 export async function sustain(context: BenchContext, way: Way, jobs: number, seconds: number): Promise<Figures> {
   const target = await openTarget(context, way);
+  const bare = bareStarts(context, way === 'sh' ? 'sh' : 'direct');
   const node = await startNode(context);
   await createJobs(node, jobs, '* * * * * *', target);
   await sleep(WARM_UP_MS);
@@ -26,6 +28,7 @@ export async function sustain(context: BenchContext, way: Way, jobs: number, sec
   const slots = new Set(seen.map(({ job, due }) => `${job} ${due}`)).size;
   return {
     runs_per_s: rounded(seen.length / seconds),
+    bare_starts_per_s: bare,
     missing: jobs * seconds - slots,
     doubled: seen.length - slots,
     over_a_second_late: late.filter((ms) => ms > 1000).length,

@@ -28,9 +28,15 @@ export async function openTarget(context: BenchContext, way: Way): Promise<Targe
   return way === 'http' ? openSink(context) : openHits(context, way);
 }
 
-function openHits(context: BenchContext, way: Way): Target {
+/** The program that the measured shell jobs start. */
+export function hitProgram(context: BenchContext): string {
   const program = join(context.scratch, 'hit');
   if (!existsSync(program)) execFileSync('gcc', ['-O2', '-o', program, join(import.meta.dirname, '..', 'hit.c')]);
+  return program;
+}
+
+function openHits(context: BenchContext, way: Way): Target {
+  const program = hitProgram(context);
   const file = join(context.scratch, `hits-${way}.log`);
   writeFileSync(file, '');
   return {
@@ -49,7 +55,7 @@ function hitOf(line: string): Arrival[] {
 }
 
 /** nginx, because a sink written in JavaScript would be what is measured. */
-async function openSink(context: BenchContext): Promise<Target> {
+export async function openSink(context: BenchContext): Promise<Target & { readonly url: string }> {
   const directory = join(context.scratch, 'sink');
   mkdirSync(directory, { recursive: true });
   const port = await freePort();
@@ -66,6 +72,7 @@ async function openSink(context: BenchContext): Promise<Target> {
   const url = `http://127.0.0.1:${port}`;
   return {
     way: 'http',
+    url,
     job: (name) => ({
       executor: 'http',
       executor_config: { method: 'GET', url: `${url}/${name}`, expectCode: '200', timeout: '30' },

@@ -39,19 +39,45 @@ export type ParsedHttpConfig =
 export function parseHttpConfig(raw: Readonly<Record<string, string>>): ParsedHttpConfig {
   const target = parseTarget(raw['url'] ?? '', raw['method'] ?? '');
   if (typeof target === 'string') return { ok: false, problem: target };
+  const settings = settingsOf(raw);
+  if ('problem' in settings) return { ok: false, problem: settings.problem };
+  const { url, userInfo } = target;
+  const headers = userInfo === '' ? settings.headers : withUserInfo(settings.headers, userInfo);
+  return { ok: true, config: { ...settings, headers, url, body: raw['body'] ?? '' } };
+}
+
+/** All of a configuration but where and what is sent. */
+type Settings = Omit<HttpConfig, 'url' | 'body'>;
+
+const SETTING_KEYS = [
+  'method', 'headers', 'timeout', 'expectCode', 'expectBody', 'debug', 'tlsNoVerifyPeer', 'tlsCertificateFile', 'tlsCertificateKeyFile', 'tlsRootCAsFile',
+] as const; // prettier-ignore
+
+let last: { readonly texts: readonly (string | undefined)[]; readonly settings: Settings } | null = null;
+
+/** Many jobs differ in nothing but the URL, and reading the rest again costs each run more than its URL: the last one is kept. */
+function settingsOf(raw: Readonly<Record<string, string>>): Settings | { readonly problem: string } {
+  const known = last;
+  if (known !== null && SETTING_KEYS.every((key, at) => known.texts[at] === raw[key])) return known.settings;
+  const settings = parseSettings(raw);
+  if (!('problem' in settings)) last = { texts: SETTING_KEYS.map((key) => raw[key]), settings };
+  return settings;
+}
+
+function parseSettings(raw: Readonly<Record<string, string>>): Settings | { readonly problem: string } {
+  const method = raw['method'] ?? '';
   const headers = parseHeaders(raw['headers'] ?? '');
   if (!headers.ok) return headers;
   const codes = parseExpectCode(raw['expectCode'] ?? '');
   if (!codes.ok) return codes;
   const pair = pairProblem(raw['tlsCertificateFile'] ?? '', raw['tlsCertificateKeyFile'] ?? '');
-  if (pair !== undefined) return { ok: false, problem: pair };
-  const warnings = [...methodWarnings(target.method), ...headers.warnings];
+  if (pair !== undefined) return { problem: pair };
+  const warnings = [...methodWarnings(method), ...headers.warnings];
   const timeoutMs = parseTimeout(raw['timeout'], warnings);
   const noVerify = parseBool('tlsNoVerifyPeer', raw['tlsNoVerifyPeer'], warnings);
-  const config: HttpConfig = {
-    ...target,
-    headers: withUserInfo(headers.headers, target.userInfo),
-    body: raw['body'] ?? '',
+  return {
+    method,
+    headers: headers.headers,
     timeoutMs,
     expectCode: codes.ranges,
     expectBody: raw['expectBody'] ?? null,
@@ -64,7 +90,6 @@ export function parseHttpConfig(raw: Readonly<Record<string, string>>): ParsedHt
     },
     warnings,
   };
-  return { ok: true, config };
 }
 
 /** The configuration as debug output shows it, one line a key; values that may be secrets are masked. */

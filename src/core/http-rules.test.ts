@@ -136,6 +136,40 @@ describe('config', () => {
     [{ tlsCertificateKeyFile: 'client.key' }, 'tlsCertificateKeyFile needs tlsCertificateFile'],
   ])('%j: %s', (more, problem) => expect(parseHttpConfig({ ...base, ...more })).toEqual({ ok: false, problem }));
 
+  // What one job's configuration left behind must never be another's.
+  it.each<Record<string, string>>([
+    { method: 'post' },
+    { headers: '["X-Key: other"]' },
+    { timeout: '5' },
+    { expectCode: '201' },
+    { expectBody: 'done' },
+    { debug: 'true' },
+    { tlsNoVerifyPeer: 'true' },
+    { tlsCertificateFile: 'a.pem', tlsCertificateKeyFile: 'a.key' },
+    { tlsRootCAsFile: 'ca.pem' },
+    { body: 'text' },
+    { url: 'http://user:secret@host/y' },
+  ])('reads %j as it does alone, whatever it read before', (more) => {
+    const read = () => JSON.stringify(config(more));
+    const plain = JSON.stringify(config({}));
+    const after = read();
+    expect(JSON.stringify(config({}))).toBe(plain);
+    config({ method: 'PUT', expectCode: '299', headers: '["X-Last: one"]' });
+    expect([read(), read(), after]).toEqual([after, after, after]);
+    expect(parseHttpConfig({ ...base, ...more, headers: 'no JSON' }).ok).toBe(false);
+    expect(read()).toBe(after);
+    expect(after).not.toBe(plain);
+  });
+
+  it('reads certificate and key of each job', () => {
+    const pairs = [['a', 'a'], ['b', 'a'], ['b', 'b']]; // prettier-ignore
+    const read = pairs.map(([tlsCertificateFile = '', tlsCertificateKeyFile = '']) => {
+      const { tls } = config({ tlsCertificateFile, tlsCertificateKeyFile });
+      return [tls.certificateFile, tls.certificateKeyFile];
+    });
+    expect(read).toEqual(pairs);
+  });
+
   it.each<[string, number | null, number]>([
     ['', null, 0],
     ['5', 5_000, 0],

@@ -2,6 +2,7 @@
  * The executor port: executors that run inside the runner process (http now; grpc, kafka … later). Shell is not one of them: the
  * runner starts processes itself (agent/runner), because a child belongs to the process that can reap it.
  */
+import type { StopSignal } from '../lib/stop.ts';
 import type { StartRequest } from '../model/agent.ts';
 import type { Reason } from '../model/occurrence.ts';
 
@@ -14,8 +15,8 @@ export interface OutputSink {
 
 export interface ExecutorContext {
   readonly output: OutputSink;
-  /** Fires on timeout, stop or shutdown: end soon; the runner records why. */
-  readonly signal: AbortSignal;
+  /** Asked on timeout, stop or shutdown: end soon; the runner records why. */
+  readonly stop: StopSignal;
   readonly node: string;
 }
 

@@ -1,6 +1,8 @@
 /** Runs that executors carry out inside this process, and how many of them are under way at once. */
-import type { Executor, ExecutorResult } from '../../executors/executor.ts';
+import type { Executor, ExecutorContext, ExecutorResult } from '../../executors/executor.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
+import { Stop } from '../../lib/stop.ts';
+import type { StartRequest } from '../../model/agent.ts';
 import { failure, type Run, type Verdict, verdictOfEnding } from './run.ts';
 import type { LogLimits } from './run-log.ts';
 import { BufferedOutput } from './run-output.ts';
@@ -44,28 +46,27 @@ export class InProcess {
   }
 
   execute(run: Run, executor: Executor): void {
-    const { node, table, logLimits } = this.#m;
+    const { node, logLimits } = this.#m;
     const output = new BufferedOutput(logLimits, run.request.key);
-    const abort = new AbortController();
+    const stop = new Stop();
     run.output = output;
-    run.abort = abort;
+    run.stop = stop;
     this.#underWay += 1;
-    executor
-      .execute(run.request, { output, signal: abort.signal, node })
-      .catch((error: unknown): ExecutorResult => {
-        const message = `executor ${executor.name} broke: ${String(error)}`;
-        return { success: false, reason: 'start', message, exitCode: null };
-      })
-      .then(async (result) => {
-        this.#ended();
-        const settling = output.settle();
-        if (settling !== null) await settling;
-        table.finish(run, verdictOfResult(run, result));
-      })
-      .catch((error: unknown) => {
-        // Its output file could not be finished: the result is known all the same.
-        table.finish(run, failure('resources', `output: ${String(error)}`));
-      });
+    void this.#carryOut(run, output, resultOf(executor, run.request, { output, stop, node }));
+  }
+
+  async #carryOut(run: Run, output: BufferedOutput, resulting: Promise<ExecutorResult>): Promise<void> {
+    const { table } = this.#m;
+    const result = await resulting;
+    try {
+      this.#ended();
+      const settling = output.settle();
+      if (settling !== null) await settling;
+      table.finish(run, verdictOfResult(run, result));
+    } catch (error) {
+      // Its output file could not be finished: the result is known all the same.
+      table.finish(run, failure('resources', `output: ${String(error)}`));
+    }
   }
 
   #ended(): void {
@@ -79,6 +80,15 @@ export class InProcess {
     this.#patience.cancel();
     this.#patience = null;
     this.#m.onRoom();
+  }
+}
+
+async function resultOf(executor: Executor, request: StartRequest, context: ExecutorContext): Promise<ExecutorResult> {
+  try {
+    return await executor.execute(request, context);
+  } catch (error) {
+    const message = `executor ${executor.name} broke: ${String(error)}`;
+    return { success: false, reason: 'start', message, exitCode: null };
   }
 }
 

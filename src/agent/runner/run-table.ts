@@ -102,7 +102,7 @@ export class RunTable {
     run.ended = endOf(run, verdict, run.output?.finish(nowUs) ?? NO_OUTPUT, nowUs);
     run.state = 'ended';
     run.output = null;
-    run.abort = null;
+    run.stop = null;
     this.#live.delete(run.request.key);
     this.releasePid(run);
     this.#ended.push(run);

@@ -1,5 +1,6 @@
 /** One execution inside the runner, and how its end is put into words. */
 import { constants } from 'node:os';
+import type { Stop } from '../../lib/stop.ts';
 import type { ExecutionEnded, KnownExecution, StartRequest } from '../../model/agent.ts';
 import { formatDuration } from '../../model/duration.ts';
 import type { EndingReason } from '../spool.ts';
@@ -30,7 +31,7 @@ export interface Run {
   exited: boolean;
   ending: Ending | null;
   /** In-process runs only. */
-  abort: AbortController | null;
+  stop: Stop | null;
   cgroup: string | null;
   ended: ExecutionEnded | null;
   /** Numbers of the spare files its output began in, 0 for none: of stdout, of stderr. */
@@ -63,7 +64,7 @@ export function newRun(request: StartRequest): Run {
     exitStatus: null,
     exited: false,
     ending: null,
-    abort: null,
+    stop: null,
     cgroup: null,
     ended: null,
     spare: [0, 0],

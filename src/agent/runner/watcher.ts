@@ -114,7 +114,7 @@ export class Watcher {
     }
     // A start under way (child_process, executor loading) is caught by the sweep once it has a process.
     if (run.pid !== null && graceMs > 0) signal(-run.pid, 'SIGTERM');
-    run.abort?.abort(new Error(message));
+    run.stop?.ask();
     this.#ending.add(run);
     this.#endingStepMs = ENDING_INTERVAL_MS;
     this.#sweepSoon(graceMs > 0 ? ENDING_INTERVAL_MS : 0);
@@ -149,7 +149,7 @@ export class Watcher {
     for (const run of due) {
       const alive = members.get(run.request.key)?.length ?? 0;
       // An executor that does not heed its signal is given up after its grace; it has no processes that could outlive it.
-      const over = mainIsOver(run) || (run.abort !== null && now >= (run.ending?.killAt ?? 0));
+      const over = mainIsOver(run) || (run.stop !== null && now >= (run.ending?.killAt ?? 0));
       if (over && alive === 0 && run.ending !== null)
         this.#table.finish(run, verdictOfEnding(run.ending, run.exitStatus));
     }
@@ -158,7 +158,7 @@ export class Watcher {
   /** First everything is stopped, until no new process appears; then everything is killed. SIGKILL reaches stopped processes too. */
   #kill(runs: readonly Run[]): void {
     for (const run of runs) if (run.cgroup !== null) killCgroup(run.cgroup);
-    const processes = runs.filter((run) => run.abort === null);
+    const processes = runs.filter((run) => run.stop === null);
     if (processes.length === 0) return;
     const stopped = new Map<number, ProcessStat>();
     for (let round = 0; round < FREEZE_ROUNDS_MAX; round += 1) {
@@ -257,7 +257,7 @@ function mainIsOver(run: Run): boolean {
 }
 
 function isBlindlyOver(run: Run): boolean {
-  return run.adopted === 'blind' && run.abort === null && !mainLives(run);
+  return run.adopted === 'blind' && run.stop === null && !mainLives(run);
 }
 
 /** Dead, and its exit is on its way to us. */

@@ -50,7 +50,7 @@ async function execute(run: StartRequest, context: ExecutorContext, modules: Mod
   const { config } = parsed;
   // Without a limit of its own the request has the job's; the runner ends the run at the same moment, and here is said where it stood.
   const timeoutMs = config.timeoutMs ?? run.timeoutMs ?? HTTP_TIMEOUT_MS_DEFAULT;
-  const watch = new Watch(modules.clock, timeoutMs, context.signal);
+  const watch = new Watch(modules.clock, timeoutMs, context.stop);
   try {
     return await perform({ run, config, timeoutMs, watch, output: context.output, modules });
   } finally {
@@ -146,13 +146,14 @@ function bodySink(output: OutputSink, kept: KeptBody | null): ExchangeSink['body
   };
 }
 
-async function judge(
+/** At once unless a body is to be looked at. */
+function judge(
   job: Job,
   last: LastResponse,
   expectation: CompiledExpectation | null,
   kept: KeptBody | null,
-): Promise<ExecutorResult> {
-  const { config, run, modules, watch } = job;
+): ExecutorResult | Promise<ExecutorResult> {
+  const { config, run, modules } = job;
   const retryAfter = retryAfterOf(last, modules.clock);
   if (!acceptsCode(config.expectCode, last.status)) {
     return failed(
@@ -160,13 +161,25 @@ async function judge(
       retryAfter,
     );
   }
-  if (expectation?.ok === true && kept !== null) {
-    const match = await matchBody(expectation, kept, watch);
-    if (match === 'ended') return failed(matchEnded(job));
-    if (match === 'failed')
-      return failed({ reason: 'resources', message: 'expectBody could not be checked: no worker thread' });
-    if (match === 'differs') return failed({ reason: 'expectation', message: bodyMismatchText(kept) }, retryAfter);
-  }
+  if (expectation?.ok === true && kept !== null) return judgeBody(job, expectation, kept, retryAfter);
+  return succeeded(retryAfter);
+}
+
+async function judgeBody(
+  job: Job,
+  expectation: CompiledExpectation & { ok: true },
+  kept: KeptBody,
+  retryAfter: number | undefined,
+): Promise<ExecutorResult> {
+  const match = await matchBody(expectation, kept, job.watch);
+  if (match === 'ended') return failed(matchEnded(job));
+  if (match === 'failed')
+    return failed({ reason: 'resources', message: 'expectBody could not be checked: no worker thread' });
+  if (match === 'differs') return failed({ reason: 'expectation', message: bodyMismatchText(kept) }, retryAfter);
+  return succeeded(retryAfter);
+}
+
+function succeeded(retryAfter: number | undefined): ExecutorResult {
   return {
     success: true,
     reason: '',

@@ -5,6 +5,7 @@
 import { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock.ts';
+import { Stop } from '../../lib/stop.ts';
 import { exchange } from './exchange.ts';
 import { OriginPool } from './origin-pool.ts';
 import { Watch } from './watch.ts';
@@ -14,7 +15,7 @@ const LIMIT_MS = 5_000;
 
 export async function warmUp(clock: Clock): Promise<void> {
   const pool = new OriginPool({ clock, origin: 'http://warm.invalid', connector: answering, onEmpty: () => {} });
-  const watch = new Watch(clock, LIMIT_MS, new AbortController().signal);
+  const watch = new Watch(clock, LIMIT_MS, new Stop());
   try {
     for (let round = 0; round < ROUNDS; round++) {
       const request = { method: 'GET', path: '/', headers: ['Belfry-Job', 'warm'], body: null, servername: null };

@@ -1,5 +1,6 @@
-/** The end of one request from outside: its time limit, or the runner's signal. */
+/** The end of one request from outside: its time limit, or the runner's word. */
 import type { Clock, Timer } from '../../lib/clock.ts';
+import type { StopSignal } from '../../lib/stop.ts';
 
 export type EndCause = 'timeout' | 'stopped';
 
@@ -8,14 +9,12 @@ export class Watch {
   #cause: EndCause | null = null;
   #listener: (() => void) | null = null;
   readonly #timer: Timer;
-  readonly #signal: AbortSignal;
-  readonly #onAbort = () => this.#end('stopped');
+  readonly #stop: StopSignal;
 
-  constructor(clock: Clock, timeoutMs: number, signal: AbortSignal) {
+  constructor(clock: Clock, timeoutMs: number, stop: StopSignal) {
     this.#timer = clock.setTimer(timeoutMs, () => this.#end('timeout'));
-    this.#signal = signal;
-    if (signal.aborted) this.#cause = 'stopped';
-    else signal.addEventListener('abort', this.#onAbort);
+    this.#stop = stop;
+    stop.listen(() => this.#end('stopped'));
   }
 
   get cause(): EndCause | null {
@@ -41,7 +40,7 @@ export class Watch {
   close(): void {
     this.#listener = null;
     this.#timer.cancel();
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#stop.listen(null);
   }
 
   #end(cause: EndCause): void {

@@ -4,6 +4,7 @@ import net from 'node:net';
 import { expect, it } from 'vitest';
 import type { OutputSink } from '../../../src/executors/executor.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
+import { Stop } from '../../../src/lib/stop.ts';
 import { later, listen, newExecutor, run, serve } from './kit.ts';
 
 /** A server that answers the first request of each connection and hangs up at the second, as one whose keep-alive just ran out. */
@@ -175,18 +176,18 @@ it('holds the response back while the output is stuck', async () => {
   const release = Promise.withResolvers<void>();
   const reached = Promise.withResolvers<void>();
   let bytes = 0;
-  const abort = new AbortController();
+  const stop = new Stop();
   const sink: OutputSink = {
     write: (part) => void (bytes += part.length),
     drained: () => (reached.resolve(), release.promise),
   };
-  const result = run(newExecutor(), { url: origin }, { sink, signal: abort.signal });
+  const result = run(newExecutor(), { url: origin }, { sink, stop });
   await full.promise;
   await reached.promise;
   const before = bytes;
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
   expect(bytes).toBe(before);
-  abort.abort();
+  stop.ask();
   release.resolve();
   expect((await result).success).toBe(false);
 });

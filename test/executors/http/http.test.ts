@@ -1,5 +1,6 @@
 /** The http executor against real servers: keys, codes, bodies, redirects, limits of time. */
 import net from 'node:net';
+import { Stop } from '../../../src/lib/stop.ts';
 import { describe, expect, it } from 'vitest';
 import { EXPECT_BODY_BYTES_MAX } from '../../../src/executors/http/expect-body.ts';
 import { listen, newExecutor, run, serve } from './kit.ts';
@@ -242,20 +243,20 @@ describe('time limits', () => {
   });
 
   it('ends when the runner says so, and the connection with it', async () => {
-    const abort = new AbortController();
+    const stop = new Stop();
     const closed = Promise.withResolvers<void>();
     const { origin } = await serve((_, response) => {
       response.on('close', () => closed.resolve());
-      abort.abort();
+      stop.ask();
     });
-    const result = await run(newExecutor(), { url: origin }, { signal: abort.signal });
+    const result = await run(newExecutor(), { url: origin }, { stop });
     expect(result).toMatchObject({
       success: false,
       reason: 'exit',
       message: expect.stringContaining('stopped while waiting for the response'),
     });
     await closed.promise;
-    expect(await run(newExecutor(), { url: origin }, { signal: AbortSignal.abort() })).toMatchObject({
+    expect(await run(newExecutor(), { url: origin }, { stop })).toMatchObject({
       success: false,
     });
   });

@@ -5,6 +5,7 @@ import { afterEach } from 'vitest';
 import type { ExecutorResult, OutputSink } from '../../../src/executors/executor.ts';
 import { createHttpExecutor, type HttpExecutor } from '../../../src/executors/http/http.ts';
 import { systemClock, type Clock } from '../../../src/lib/clock.ts';
+import { Stop, type StopSignal } from '../../../src/lib/stop.ts';
 import type { StartRequest } from '../../../src/model/agent.ts';
 
 const undo: (() => Promise<void> | void)[] = [];
@@ -87,17 +88,13 @@ export interface Ran extends ExecutorResult {
 export async function run(
   executor: HttpExecutor,
   config: Record<string, string>,
-  {
-    signal = new AbortController().signal,
-    more = {},
-    sink,
-  }: { signal?: AbortSignal; more?: Partial<StartRequest>; sink?: OutputSink } = {},
+  { stop = new Stop(), more = {}, sink }: { stop?: StopSignal; more?: Partial<StartRequest>; sink?: OutputSink } = {},
 ): Promise<Ran> {
   const chunks: Uint8Array[] = [];
   const output = sink ?? { write: (chunk: Uint8Array) => void chunks.push(chunk), drained: () => Promise.resolve() };
   const result = await executor.execute(startRequest({ method: 'GET', ...config }, more), {
     output,
-    signal,
+    stop,
     node: 'n1',
   });
   return { ...result, output: Buffer.concat(chunks).toString() };
