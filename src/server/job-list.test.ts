@@ -1,6 +1,7 @@
 // The list follows what happens to jobs, whoever does it, and a new leader lists the same.
 import { expect, test } from 'vitest';
 import { openHouse } from '../../test/sim/house.ts';
+import { type JobInput, parseJobInput } from '../model/job.ts';
 
 const all = {
   q: null,
@@ -38,3 +39,33 @@ test('created, renamed for people, deleted, ephemeral, restored, and after a res
   expect(await list()).toBe('4: a b c d');
   expect(await list({ q: 'Week' })).toBe('1: c');
 });
+
+test('who depends on a job: its children, in order, also those of the same commit, and none once they have gone', async () => {
+  const house = await openHouse({ script: () => ({ durationMs: 1_000 }) });
+  const { jobs } = house.leader;
+  const dependents = async () => (await house.do(jobs.get('mother'))).dependent_jobs;
+  const put = (job: Record<string, unknown>) => jobs.put(input(job), { runOnCreate: false });
+  await house.put({ name: 'mother', schedule: '@manually' });
+  expect(await dependents()).toBeNull();
+  const [updated] = await house.do(
+    Promise.all([
+      put({ name: 'mother', schedule: '@manually', owner: 'Ops' }),
+      put({ name: 'son', parent_job: 'mother' }),
+      put({ name: 'daughter', parent_job: 'mother' }),
+    ]),
+  );
+  expect(updated.job).toMatchObject({ owner: 'Ops', dependent_jobs: ['daughter', 'son'] });
+  expect(await dependents()).toEqual(['daughter', 'son']);
+  await house.restart();
+  expect((await house.do(house.leader.jobs.get('mother'))).dependent_jobs).toEqual(['daughter', 'son']);
+  await house.do(house.leader.jobs.delete('son', 'detach'));
+  expect((await house.do(house.leader.jobs.get('mother'))).dependent_jobs).toEqual(['daughter']);
+  await house.do(house.leader.jobs.delete('daughter', 'detach'));
+  expect((await house.do(house.leader.jobs.get('mother'))).dependent_jobs).toBeNull();
+});
+
+function input(job: Record<string, unknown>): JobInput {
+  const parsed = parseJobInput({ executor: 'shell', executor_config: { command: 'true' }, ...job });
+  if (!parsed.ok) throw new Error(parsed.message);
+  return parsed.job;
+}

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { type JobDefinition, type JobView, jobView } from '../model/job.ts';
 import { filteredJobs, type JobFilter, type JobSort } from '../store/job-queries.ts';
 import { CHILDREN_OF, JOBS_BY_ID, type JobRow } from '../store/jobs.ts';
+import type { Definitions } from './definitions.ts';
 import type { JobNames } from './job-names.ts';
 import type { LeaderStore } from './leader-store.ts';
 
@@ -21,11 +22,13 @@ export class JobList {
   readonly #store: LeaderStore;
   readonly #clock: Clock;
   readonly #names: JobNames;
+  readonly #definitions: Definitions;
 
-  constructor(modules: { store: LeaderStore; clock: Clock; names: JobNames }) {
+  constructor(modules: { store: LeaderStore; clock: Clock; names: JobNames; definitions: Definitions }) {
     this.#store = modules.store;
     this.#clock = modules.clock;
     this.#names = modules.names;
+    this.#definitions = modules.definitions;
   }
 
   async viewOf(row: JobRow): Promise<JobView> {
@@ -82,10 +85,13 @@ export class JobList {
     );
   }
 
+  /** Most jobs have none, and then the store is not asked. */
   async #children(rows: readonly JobRow[]): Promise<Map<string, string[]>> {
     const found = new Map<string, string[]>();
-    const names = JSON.stringify(rows.map((row) => row.name));
-    for (const { parent, name } of await this.#store.read<{ parent: string; name: string }>(CHILDREN_OF, [names])) {
+    const parents = rows.map((row) => row.name).filter((name) => this.#definitions.childrenOf(name).size > 0);
+    if (parents.length === 0) return found;
+    const read = this.#store.read<{ parent: string; name: string }>(CHILDREN_OF, [JSON.stringify(parents)]);
+    for (const { parent, name } of await read) {
       const siblings = found.get(parent);
       if (siblings === undefined) found.set(parent, [name]);
       else siblings.push(name);

@@ -91,16 +91,21 @@ export class JobPuts {
     const written = await store.write(statements).catch((error: unknown) => withdrawals.handBack(error));
     if (written.kind === 'full') return withdrawals.handBack(null);
     const after = new Map((await store.read<JobRow>(JOBS_BY_NAME, [names])).map((row) => [row.name, row]));
-    const views = await this.#list.viewsByName([...after.values()]);
-    const answers = plans.map(async (plan, index) => {
-      if (plan instanceof AppError) return plan;
+    plans.forEach((plan, index) => {
+      if (plan instanceof AppError) return;
       const row = after.get(plan.write.name);
       const applied = written.repeated
         ? row?.version === plan.write.version + 1
         : (written.results[places[index] as number]?.rows.length ?? 0) > 0;
-      if (!applied || row === undefined) return this.#parentProblem(puts[index] as Put);
-      this.#applyPut(plan, row, rows.has(row.name) ? (puts[index]?.change ?? 'updated') : 'created');
-      return { job: views.get(row.name) as JobView, warnings: plan.warnings };
+      if (!applied || row === undefined) after.delete(plan.write.name);
+      else this.#applyPut(plan, row, rows.has(row.name) ? (puts[index]?.change ?? 'updated') : 'created');
+    });
+    // Only now is it known in memory which of them have children.
+    const views = await this.#list.viewsByName([...after.values()]);
+    const answers = plans.map(async (plan, index) => {
+      if (plan instanceof AppError) return plan;
+      const job = views.get(plan.write.name);
+      return job === undefined ? this.#parentProblem(puts[index] as Put) : { job, warnings: plan.warnings };
     });
     return Promise.all(answers);
   }
