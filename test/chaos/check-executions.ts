@@ -234,13 +234,16 @@ class Comparison {
 
   /** The limit counts from the recorded start, which is a little before the job's own word. */
   #timeout(timeoutMs: number, startedAt: number, endedAt: number): void {
-    const { startedAt: recorded, reason } = this.#execution;
+    const { startedAt: recorded, finishedAt, reason } = this.#execution;
     const offsets = this.#facts.clock.offsets(startedAt - NOTICE_MS, startedAt + NOTICE_MS);
-    const leads = offsets.map((offset) => startedAt - ((recorded ?? startedAt) - offset)).filter((lead) => lead >= 0);
-    const tookMs = endedAt - startedAt + (leads.length === 0 ? 0 : Math.min(...leads));
+    const leads = offsets.map((offset) => startedAt - ((recorded ?? startedAt) - offset));
+    const possible = leads.filter((lead) => lead >= 0);
+    const tookMs = endedAt - startedAt + (possible.length === 0 ? 0 : Math.min(...possible));
     if (tookMs >= timeoutMs - (this.#job.executor === 'http' ? WIRE_MS : GRAIN_MS)) return;
+    const recordedMs = (finishedAt ?? Number.NaN) - (recorded ?? Number.NaN);
     this.#wrong(
-      `${reason}, but it ended by itself ${tookMs.toFixed(0)} ms after its start, its timeout is ${timeoutMs} ms`,
+      `${reason}, but it ended by itself ${tookMs.toFixed(0)} ms after its start, its timeout is ${timeoutMs} ms; its first word came ` +
+        `${leads.map((lead) => lead.toFixed(0)).join(' or ')} ms after the recorded start, the recorded end ${recordedMs} ms after it`,
     );
   }
 
