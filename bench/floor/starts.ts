@@ -1,4 +1,4 @@
-/** How many processes a second a C loop starts that does nothing else: what no scheduler on this machine and in this minute can pass. */
+/** How many processes a second a C loop starts that does nothing else: what a figure of this minute is read beside. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,5 @@
 /** What an executor sees of a Stop. */
 export interface StopSignal {
-  readonly asked: boolean;
   /** `listener` is called once, at once when it has been asked already; it takes the place of the one before, null of none. */
   listen(listener: (() => void) | null): void;
 }
@@ -9,10 +8,6 @@ export interface StopSignal {
 export class Stop implements StopSignal {
   #asked = false;
   #listener: (() => void) | null = null;
-
-  get asked(): boolean {
-    return this.#asked;
-  }
 
   ask(): void {
     this.#asked = true;
